@@ -1,0 +1,48 @@
+// `npm run build`: makes dist/registry, one executable with the runtime and every worker inside.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { ensureInstalledOrExit, packagedProgram, projectDirectory } from "./install.mjs";
+
+ensureInstalledOrExit();
+
+// Workers are not found by following imports; one that is not named here is missing at run time.
+const workers = readdirSync(join(projectDirectory, "src"), { recursive: true })
+  .map((path) => join("src", String(path)))
+  .filter((path) => path.endsWith("-worker.ts"))
+  .sort();
+refuseSameNames(workers);
+
+const building = "dist/building";
+const options = [
+  "--compile",
+  // All entry points side by side: `new URL("./x-worker.ts", import.meta.url)` is resolved against
+  // the one bundled file, whichever folder the line was written in.
+  "--entry-naming=[name].[ext]",
+  // Stack traces that name our files and lines.
+  "--sourcemap=inline",
+  // A registry is configured by its own file and variables, not by what lies in its directory.
+  "--no-compile-autoload-dotenv",
+  "--no-compile-autoload-bunfig",
+  `--outfile=${building}/registry`,
+];
+mkdirSync(join(projectDirectory, building), { recursive: true });
+const { status, error } = spawnSync(
+  packagedProgram("bun"),
+  ["build", ...options, "src/main.ts", ...workers],
+  { cwd: projectDirectory, stdio: "inherit" },
+);
+if (error) throw error;
+// Renamed, because a running executable cannot be written to.
+if (status === 0) {
+  renameSync(join(projectDirectory, building, "registry"), join(projectDirectory, "dist/registry"));
+}
+rmSync(join(projectDirectory, building), { recursive: true });
+process.exitCode = status ?? 1;
+
+/** @param {readonly string[]} paths */
+function refuseSameNames(paths) {
+  const names = paths.map((path) => basename(path));
+  const twice = names.find((name, position) => names.indexOf(name) !== position);
+  if (twice) throw new Error(`Two workers are called ${twice}; in the executable they are one`);
+}

@@ -1,0 +1,89 @@
+// The command line: which commands there are, what they take, and help that teaches. Each command's work
+// is in a file of its own.
+import { Command } from "commander";
+import packageJson from "../../package.json" with { type: "json" };
+import { runConfig } from "./config.ts";
+import { runGarbageCollect } from "./garbage-collect.ts";
+import type { GarbageCollectFlags } from "./garbage-collect-options.ts";
+import { runReindex } from "./reindex.ts";
+import { runServe } from "./serve.ts";
+import { runVerify, type VerifyFlags } from "./verify.ts";
+
+const examples = `
+Examples:
+  registry serve config.yml                     serve until stopped
+  registry garbage-collect config.yml           give the disk back now, beside a running server or alone
+  registry garbage-collect --dry-run config.yml show what would go, and how many bytes
+  registry garbage-collect -m config.yml        also remove manifests that no tag leads to
+  registry verify config.yml                    check that index, tree and blobs agree
+  registry reindex config.yml                   build the index again from the tree
+  registry config config.yml                    show the effective configuration
+
+The configuration is the classic registry's config.yml. Without an argument it is taken from
+REGISTRY_CONFIGURATION_PATH, else from /etc/distribution/config.yml or /etc/docker/registry/config.yml.
+Every key can be set by a variable: REGISTRY_STORAGE_DELETE_ENABLED=true.`;
+
+/** Runs the command line; the exit code. */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = new Command("registry")
+    .description("Plimsoll: a container registry that gives the disk back.")
+    .version(`registry ${packageJson.version} (plimsoll)`, "-v, --version")
+    .addHelpText("after", examples)
+    .showHelpAfterError('(see "registry --help")');
+  program
+    .command("serve")
+    .description("serve the registry until it is stopped")
+    .argument("[config.yml]", "the configuration")
+    .action(async (path?: string) => {
+      exitCode = await runServe(path, packageJson.version);
+    });
+  program
+    .command("garbage-collect")
+    .description(
+      "give the disk back: remove what nothing refers to, beside a running server or alone",
+    )
+    .argument("[config.yml]", "the configuration")
+    .option("-d, --dry-run", "show what would go, and remove nothing")
+    .option("-m, --delete-untagged", "also remove manifests that no tag leads to")
+    .option("-q, --quiet", "print only log lines")
+    .option("--json", "print one JSON document instead of lines")
+    .option("--marks", "also print every manifest and blob that stays, as the classic does (slow)")
+    .option("--full", "look at everything, not only at what the queue of candidates names")
+    .option(
+      "--grace <duration>",
+      "spare bytes that another program may be pushing (default: gc.grace)",
+    )
+    .action(async (path: string | undefined, flags: GarbageCollectFlags) => {
+      exitCode = await runGarbageCollect(path, flags, packageJson.version);
+    });
+  program
+    .command("verify")
+    .description("check that index, tree and blobs agree; exit code 1 when they do not")
+    .argument("[config.yml]", "the configuration")
+    .option("--hash", "also read every byte of every blob and check its digest")
+    .option("--json", "print one JSON document instead of lines")
+    .action(async (path: string | undefined, flags: VerifyFlags) => {
+      exitCode = await runVerify(path, flags, packageJson.version);
+    });
+  program
+    .command("reindex")
+    .description("build the index again from the tree")
+    .argument("[config.yml]", "the configuration")
+    .action(async (path?: string) => {
+      exitCode = await runReindex(path, packageJson.version);
+    });
+  program
+    .command("config")
+    .description("print the effective configuration, secrets masked, unknown keys named")
+    .argument("[config.yml]", "the configuration")
+    .action((path?: string) => {
+      exitCode = runConfig(path, {
+        env: process.env,
+        stdout: (text) => void process.stdout.write(text),
+        stderr: (text) => void process.stderr.write(text),
+      });
+    });
+  await program.parseAsync([...argv], { from: "user" });
+  return exitCode;
+}

@@ -1,0 +1,55 @@
+// What the commands on a root have in common: find the configuration, say what is odd about it, run the
+// command in this process or in the one that owns the root, and turn failures into exit code 1.
+import { type RootRequest, runOnRoot } from "../compose.ts";
+import type { Config } from "../config/index.ts";
+import { openLogs } from "../observability/index.ts";
+import type { Logger } from "../observability/index.ts";
+import { prepare } from "./prepare.ts";
+
+export interface RootCommand {
+  readonly version: string;
+  /** Of the configuration. */
+  readonly path: string | undefined;
+  /** What to ask for. Throws when the flags make no sense. */
+  readonly request: (config: Config) => RootRequest;
+  /** Hears what the command tells. */
+  readonly hear: (event: unknown, logger: Logger) => void | Promise<void>;
+}
+
+export async function runRootCommand(command: RootCommand): Promise<number> {
+  const loaded = prepare(command.path);
+  if (loaded === null) return 1;
+  const { config, warnings } = loaded;
+  const logs = openLogs({
+    level: config.log.level,
+    formatter: config.log.formatter,
+    fields: config.log.fields,
+    accessLogDisabled: true,
+    version: command.version,
+    gather: false,
+  });
+  const { logger } = logs;
+  for (const warning of warnings) logger.warn(warning);
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      interrupted.abort();
+    });
+  }
+  try {
+    return await runOnRoot(config, logger, {
+      request: command.request(config),
+      tell: async (event) => {
+        await command.hear(event, logger);
+      },
+      signal: interrupted.signal,
+    });
+  } catch (error) {
+    await logs.flush();
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${interrupted.signal.aborted ? "interrupted" : message}\n`);
+    return 1;
+  } finally {
+    await logs.flush();
+  }
+}

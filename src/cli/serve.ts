@@ -1,0 +1,58 @@
+// `registry serve [config.yml]`: serves until SIGTERM or SIGINT, then ends what is under way and exits 0.
+import { rootDirectoryOf, serve } from "../compose.ts";
+import type { Config } from "../config/index.ts";
+import { openLogs } from "../observability/index.ts";
+import { prepare } from "./prepare.ts";
+
+export async function runServe(path: string | undefined, version: string): Promise<number> {
+  const config = prepare(path);
+  if (config === null) return 1;
+  const logs = openLogs({
+    level: config.config.log.level,
+    formatter: config.config.log.formatter,
+    fields: config.config.log.fields,
+    accessLogDisabled: config.config.log.accessLog.disabled,
+    version,
+    gather: true,
+  });
+  for (const warning of config.warnings) logs.logger.warn(warning);
+  const stop = new AbortController();
+  const stopped = nextStopSignal(stop);
+  try {
+    const serving = await serve(config.config, logs, stop.signal);
+    greet(config.config, serving.address);
+    const signal = await stopped;
+    logs.logger.info(`stopping on ${signal}`);
+    await serving.stop();
+    await logs.flush();
+    return 0;
+  } catch (error) {
+    await logs.flush();
+    if (stop.signal.aborted) return 0;
+    process.stderr.write(`registry: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+function nextStopSignal(stop: AbortController): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        stop.abort();
+        resolve(signal);
+        // A second one ends it at once: everything acknowledged is durable already.
+        process.once(signal, () => process.exit(1));
+      });
+    }
+  });
+}
+
+/** Where it listens, where the data is, how to push: all that a first start has to say. */
+function greet(config: Config, address: string): void {
+  const reached =
+    config.http.host ?? address.replace(/^(?:0\.0\.0\.0|::|\[::\])(?=:)/, "localhost");
+  const name = reached.replace(/^https?:\/\//, "");
+  process.stderr.write(
+    `Listening on ${address}\nData in ${rootDirectoryOf(config) ?? "memory"}\nPush with: docker tag IMAGE ${name}/IMAGE && docker push ${name}/IMAGE\n`,
+  );
+}

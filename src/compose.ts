@@ -1,0 +1,396 @@
+// The only file that knows every room: configuration in, running parts out. Decides nothing that a room
+// could decide for itself.
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Config } from "./config/index.ts";
+import { httpOptions, manifestValidation } from "./config-mapping.ts";
+import { Collector, parseCollectOptions, pauseFor } from "./gc/index.ts";
+import { type RunningServer, startDebugServer, startServer } from "./http/index.ts";
+import { createMemoryIndex, openIndex } from "./index/sqlite-index.ts";
+import { IndexDamagedError } from "./index/sql.ts";
+import type { Logger, Logs } from "./observability/index.ts";
+import type { Digest } from "./oci/index.ts";
+import {
+  type Asker,
+  askOwner,
+  type ControlRequest,
+  type ControlServer,
+  OwnerSilentError,
+  serveControl,
+} from "./owner/control-socket.ts";
+import { ownDirectory, OwnerLock, RootOwnedError } from "./owner/owner-lock.ts";
+import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
+import { becomeDirectoryOwner } from "./owner/root-user.ts";
+import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
+import { KeyedLocks } from "./registry/keyed-locks.ts";
+import { systemClock } from "./registry/ports/clock.ts";
+import type { Index } from "./registry/ports/index.ts";
+import type { Storage } from "./registry/ports/storage.ts";
+import type { Reports } from "./registry/services.ts";
+import { StorageHealth } from "./registry/storage-health.ts";
+import { TreeFollower } from "./registry/tree-follower.ts";
+import { UploadExpiry } from "./registry/upload-expiry.ts";
+import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
+import { MemoryStorage } from "./storage/memory.ts";
+import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
+import { TreeLook } from "./takeover/look.ts";
+import { parseVerifyOptions, type VerifyEvent } from "./takeover/verify-events.ts";
+import { verifyRegistry } from "./takeover/verify.ts";
+
+/** A root that this process owns, with everything that works on it. */
+export interface OpenRoot {
+  /** Null for storage in memory. */
+  readonly tree: { readonly rootDirectory: string; readonly indexPath: string } | null;
+  readonly index: Index;
+  readonly storage: Storage;
+  readonly services: RegistryServices;
+  readonly follower: TreeFollower;
+  readonly collector: Collector;
+  readonly agreement: Agreement;
+  /** Where this process listens, for the messages of those who come later. */
+  announce(address: string): void;
+  /** Lets the tree follow the last facts, empties the log, and gives the root up. */
+  close(): Promise<void>;
+}
+
+interface Owned {
+  readonly index: Index;
+  readonly storage: Storage;
+  readonly lock: OwnerLock | null;
+  readonly rootDirectory: string | null;
+}
+
+export function rootDirectoryOf(config: Config): string | null {
+  const { driver } = config.storage;
+  return driver.kind === "filesystem" ? resolve(driver.rootDirectory) : null;
+}
+
+async function own(config: Config, logger: Logger, command: string): Promise<Owned> {
+  const rootDirectory = rootDirectoryOf(config);
+  if (rootDirectory === null) {
+    const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
+    await index.markComplete();
+    return { index, storage: new MemoryStorage(), lock: null, rootDirectory };
+  }
+  mkdirSync(rootDirectory, { recursive: true });
+  const lock = OwnerLock.acquire(rootDirectory, command);
+  try {
+    if (lock.network !== null) {
+      logger.warn(
+        `the root is on a network file system (${lock.network}): only one host may use it at a time`,
+      );
+    }
+    const index = await openIndexOrSetAside(
+      indexPath(config, rootDirectory),
+      rootDirectory,
+      logger,
+    );
+    return { index, storage: new FilesystemStorage(rootDirectory), lock, rootDirectory };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function indexPath(config: Config, rootDirectory: string): string {
+  return config.index.path ?? join(rootDirectory, ownDirectory, "index.db");
+}
+
+/** A damaged index is kept for whoever wants to look at it; the tree has all that matters. */
+async function openIndexOrSetAside(
+  path: string,
+  rootDirectory: string,
+  logger: Logger,
+): Promise<Index> {
+  try {
+    return await openIndex(path, rootDirectory);
+  } catch (error) {
+    if (!(error instanceof IndexDamagedError)) throw error;
+    const aside = `${path}.damaged`;
+    for (const suffix of ["", "-wal", "-shm"]) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+    }
+    logger.error(
+      `the index is damaged (${error.message}); it was moved to ${aside} and is built again from the tree`,
+    );
+    return await openIndex(path, rootDirectory);
+  }
+}
+
+function logTo(logger: Logger): AgreementParts["log"] {
+  return {
+    info: (message) => {
+      logger.info(message);
+    },
+    warn: (message) => {
+      logger.warn(message);
+    },
+  };
+}
+
+function reportsTo(logger: Logger): Reports {
+  return {
+    info: (message) => {
+      logger.info(message);
+    },
+    error: (message, error) => {
+      logger.error(message, { error: error instanceof Error ? error.message : String(error) });
+    },
+  };
+}
+
+/** Opens a root: afterwards the index is complete, and agrees with the tree or is being compared with it. */
+async function openRoot(
+  config: Config,
+  logger: Logger,
+  options: { readonly command: string; readonly signal?: AbortSignal },
+): Promise<OpenRoot> {
+  const owned = await own(config, logger, options.command);
+  const root = composeRoot(config, logger, owned);
+  options.signal?.addEventListener("abort", () => void root.agreement.stop());
+  const isRebuild = options.command === "reindex";
+  try {
+    // A rebuild believes the tree that is there; everybody else asks whether it is the right one.
+    if (isRebuild) await adoptRoot(owned.index, owned.storage);
+    else await checkRootIdentity(owned.index, owned.storage);
+    // What the tree still owes comes first: only then may the two be compared (INV-2).
+    await root.follower.catchUp();
+    if (isRebuild) await root.agreement.rebuild(options.signal ?? never);
+    // A comparison would mend what verify is to find, and a server answers before it begins to compare.
+    else if (options.command === "verify" || options.command === "serve") {
+      await root.agreement.buildIfIncomplete();
+    } else await root.agreement.begin();
+    return root;
+  } catch (error) {
+    await root.close();
+    throw error;
+  }
+}
+
+const never = new AbortController().signal;
+
+function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
+  const { index, storage, lock, rootDirectory } = owned;
+  const clock = systemClock;
+  const tree =
+    rootDirectory === null ? null : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
+  const reports = reportsTo(logger);
+  const locks = new KeyedLocks<Digest>();
+  const follower = new TreeFollower({ index, storage, reports });
+  const lookup = new TreeLook({ index, storage, clock });
+  const agreement = new Agreement({
+    index,
+    tree,
+    clock,
+    isExclusive: config.index.exclusive,
+    log: logTo(logger),
+  });
+  const services = createRegistry({
+    index,
+    storage,
+    locks,
+    clock,
+    reports,
+    followTree: () => {
+      follower.wake();
+    },
+    treeLookup: () => (agreement.isAgreed ? null : lookup),
+    options: {
+      graceMs: config.gc.graceMs,
+      readOnly: config.storage.maintenance.readOnly.enabled,
+      validation: manifestValidation(config),
+    },
+  });
+  const collector = new Collector({
+    index,
+    storage,
+    locks,
+    clock,
+    tree: follower,
+    pause: pauseFor,
+  });
+  return {
+    tree,
+    index,
+    storage,
+    services,
+    follower,
+    collector,
+    agreement,
+    announce: (address) => lock?.announce(address),
+    close: async () => {
+      try {
+        await agreement.stop();
+        await collector.stop();
+        await services.uploads.settle();
+        await follower.stop();
+        await follower.catchUp();
+      } finally {
+        await index.close();
+        lock?.release();
+      }
+    },
+  };
+}
+
+export interface Serving {
+  readonly address: string;
+  /** Ends requests under way, then everything else, and gives the root up. */
+  stop(): Promise<void>;
+}
+
+/** @param signal stops a start that takes long: the first build of an index. */
+export async function serve(config: Config, logs: Logs, signal: AbortSignal): Promise<Serving> {
+  const { logger } = logs;
+  const root = await openRoot(config, logger, { command: "serve", signal });
+  const health = new StorageHealth(root.storage, config.health.storageDriver);
+  const servers: RunningServer[] = [];
+  const expiry = uploadExpiry(config, root, logger);
+  try {
+    const server = await startServer({
+      registry: root.services,
+      options: httpOptions(config),
+      health,
+      logger,
+      accessLog: logs.accessLog,
+      clock: systemClock,
+    });
+    servers.push(server);
+    const { listen } = config.http.debug;
+    if (listen !== null) servers.push(await startDebugServer(listen, health));
+    await root.agreement.begin();
+    root.announce(server.address);
+    const control = controlOf(root);
+    health.start();
+    expiry?.start();
+    return {
+      address: server.address,
+      stop: async () => {
+        health.stop();
+        await control?.stop();
+        await expiry?.stop();
+        for (const running of servers) await running.stop();
+        await root.close();
+      },
+    };
+  } catch (error) {
+    for (const running of servers) await running.stop();
+    await root.close();
+    throw error;
+  }
+}
+
+function controlOf(root: OpenRoot): ControlServer | null {
+  if (root.tree === null) return null;
+  return serveControl(root.tree.rootDirectory, (request, asker) =>
+    runCommand({ root, isRunning: true }, request, asker),
+  );
+}
+
+/** A command on a root, as plain data: it may be carried out by another process. */
+export type RootRequest = ControlRequest;
+
+/** @param root is served by this process (`isRunning`), or was opened for this command. */
+async function runCommand(
+  { root, isRunning }: { readonly root: OpenRoot; readonly isRunning: boolean },
+  request: RootRequest,
+  asker: Asker,
+): Promise<number> {
+  switch (request.command) {
+    case "garbage-collect": {
+      await root.agreement.wait(asker.signal);
+      const options = parseCollectOptions(request.options);
+      const report = await root.collector.collect(options, asker.tell, asker.signal);
+      return report.ok ? 0 : 1;
+    }
+    case "verify":
+      if (isRunning) await root.agreement.wait(asker.signal);
+      return await verifyRoot(root, request.options, asker);
+    case "reindex":
+      await root.agreement.compareAgain(asker.signal);
+      return 0;
+    default:
+      throw new Error(
+        `the process that owns the root does not know the command ${request.command}; is it an older one?`,
+      );
+  }
+}
+
+async function verifyRoot(root: OpenRoot, options: unknown, asker: Asker): Promise<number> {
+  if (root.tree === null) return 0;
+  let told: Promise<void> = Promise.resolve();
+  const tell = (event: VerifyEvent): void => {
+    told = told.then(() => asker.tell(event));
+  };
+  const report = await verifyRegistry({
+    tree: root.tree,
+    clock: systemClock,
+    hash: parseVerifyOptions(options).hash,
+    observer: {
+      finding: (finding) => {
+        tell({ kind: "finding", finding });
+      },
+      problem: (problem, isHarmless) => {
+        tell({ kind: "problem", problem, isHarmless });
+      },
+    },
+    signal: asker.signal,
+  });
+  tell({ kind: "summary", report });
+  await told;
+  return report.isSound ? 0 : 1;
+}
+
+/** An owner that is starting or stopping is asked again for this long. */
+const ownerSilentMsMax = 10_000;
+const ownerRetryMs = 200;
+
+/** Runs a command in this process, which owns the root meanwhile, or in the one that owns it already. */
+export async function runOnRoot(
+  config: Config,
+  logger: Logger,
+  work: Asker & { readonly request: RootRequest },
+): Promise<number> {
+  const rootDirectory = rootDirectoryOf(config);
+  if (rootDirectory === null) {
+    throw new Error(
+      "storage.inmemory: there is nothing to work on outside the server's own process",
+    );
+  }
+  becomeDirectoryOwner(rootDirectory);
+  const { request } = work;
+  const giveUpMs = Date.now() + ownerSilentMsMax;
+  for (;;) {
+    try {
+      const { signal } = work;
+      const root = await openRoot(config, logger, { command: request.command, signal });
+      try {
+        // Built again when it was opened: there is nothing left to do.
+        if (request.command === "reindex") return 0;
+        return await runCommand({ root, isRunning: false }, request, work);
+      } finally {
+        await root.close();
+      }
+    } catch (error) {
+      if (!(error instanceof RootOwnedError)) throw error;
+    }
+    try {
+      return await askOwner(rootDirectory, request, work);
+    } catch (error) {
+      if (!(error instanceof OwnerSilentError) || Date.now() > giveUpMs) throw error;
+      await Bun.sleep(ownerRetryMs);
+    }
+  }
+}
+
+function uploadExpiry(config: Config, root: OpenRoot, logger: Logger): UploadExpiry | null {
+  const { uploadPurging, readOnly } = config.storage.maintenance;
+  if (!uploadPurging.enabled || readOnly.enabled) return null;
+  return new UploadExpiry({
+    index: root.index,
+    uploads: root.services.uploads,
+    clock: systemClock,
+    reports: reportsTo(logger),
+    options: uploadPurging,
+  });
+}

@@ -1,0 +1,104 @@
+// What the configuration says once it is read: every key that the registry honours, every default
+// filled in, units in the names. Keys that are accepted without effect do not appear here;
+// docs/configuration.md lists them.
+import type { ListenAddress } from "./listen-address.ts";
+
+export type LogLevel = "panic" | "fatal" | "error" | "warn" | "info" | "debug" | "trace";
+export type LogFormatter = "text" | "json" | "logstash";
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly formatter: LogFormatter;
+  /** Added to every line. */
+  readonly fields: Readonly<Record<string, string>>;
+  readonly accessLog: { readonly disabled: boolean };
+}
+
+export type StorageDriverConfig =
+  { readonly kind: "filesystem"; readonly rootDirectory: string } | { readonly kind: "inmemory" };
+
+export interface UploadPurgingConfig {
+  readonly enabled: boolean;
+  readonly ageMs: number;
+  /** More than 0. */
+  readonly intervalMs: number;
+  readonly dryRun: boolean;
+}
+
+export interface StorageConfig {
+  readonly driver: StorageDriverConfig;
+  readonly delete: { readonly enabled: boolean };
+  readonly maintenance: {
+    readonly readOnly: { readonly enabled: boolean };
+    readonly uploadPurging: UploadPurgingConfig;
+  };
+}
+
+export interface HttpConfig {
+  readonly listen: ListenAddress;
+  /** Before `v2/`: begins and ends with "/"; "/" for none. */
+  readonly prefix: string;
+  /** Scheme and authority of the URLs in answers, without a slash at the end; null: the request's. */
+  readonly host: string | null;
+  readonly relativeUrls: boolean;
+  /** Signs upload states; null: not given. Never log it. */
+  readonly secret: string | null;
+  /** Added to every response. Names and values are valid in HTTP. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** How long a stop waits for requests that are under way. */
+  readonly drainTimeoutMs: number;
+  readonly debug: { readonly listen: ListenAddress | null };
+}
+
+export interface StorageHealthConfig {
+  readonly enabled: boolean;
+  /** More than 0. */
+  readonly intervalMs: number;
+  /** Failures in a row that make it unhealthy; 0 counts as 1. */
+  readonly threshold: number;
+}
+
+export interface PlatformConfig {
+  readonly architecture: string;
+  readonly os: string;
+  /** "" matches every variant. */
+  readonly variant: string;
+}
+
+export interface ValidationConfig {
+  /** False: manifests' URLs and an index's children are not checked. */
+  readonly enabled: boolean;
+  readonly manifests: {
+    /** A URL must match one of `allow` (if any) and none of `deny`; both empty: any (ADR 5). */
+    readonly urls: { readonly allow: readonly RegExp[]; readonly deny: readonly RegExp[] };
+    readonly indexes: {
+      /** Which children of an index must be there: all, none, or those of `platformList`. */
+      readonly platforms: "all" | "none" | "list";
+      readonly platformList: readonly PlatformConfig[];
+    };
+  };
+}
+
+export interface IndexConfig {
+  /** Of the database; null: `plimsoll/index.db` under the root directory. */
+  readonly path: string | null;
+  /** Nobody else writes to the root, so the comparison at the start is skipped (INV-8). */
+  readonly exclusive: boolean;
+}
+
+export interface GcConfig {
+  /** How long a lease protects what no manifest refers to yet (INV-5). */
+  readonly graceMs: number;
+}
+
+export interface Config {
+  readonly log: LogConfig;
+  readonly storage: StorageConfig;
+  readonly http: HttpConfig;
+  readonly health: { readonly storageDriver: StorageHealthConfig };
+  readonly catalog: { readonly maxEntries: number };
+  readonly tags: { readonly maxTags: number };
+  readonly validation: ValidationConfig;
+  readonly index: IndexConfig;
+  readonly gc: GcConfig;
+}

@@ -1,0 +1,112 @@
+// `http`: where the registry listens and what it says about itself.
+import { z } from "zod";
+import type { HttpConfig } from "./config.ts";
+import { defaults } from "./defaults.ts";
+import { listenAddressForm, parseTcpAddress } from "./listen-address.ts";
+import type { ListenAddress } from "./listen-address.ts";
+import { isNotEnabled, notBuilt } from "./not-built.ts";
+import { duration, flag, healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
+
+const tcpAddress = scalar(listenAddressForm, (value) => parseTcpAddress(value) ?? undefined);
+
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** Visible characters, spaces and tabs; what else a client would refuse, or take for another header. */
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+const headerLine = scalar("a text without line breaks", (value) =>
+  headerValue.test(value) ? value : undefined,
+);
+
+const headerLines = z.preprocess(
+  (raw) => (typeof raw === "string" ? [raw] : raw),
+  z.array(headerLine),
+);
+
+const headers = z.record(z.string(), headerLines.optional()).transform((raw, context) => {
+  const result: Record<string, readonly string[]> = {};
+  for (const [name, lines] of Object.entries(raw)) {
+    if (!headerName.test(name)) {
+      context.issues.push({
+        code: "custom",
+        input: lines,
+        path: [name],
+        message: "the name of a header, which has no spaces or colons",
+      });
+    }
+    if (lines !== undefined) result[name] = lines;
+  }
+  return result;
+});
+
+const prefix = scalar("a path such as /registry/", (value) => {
+  if (/[\s?#%\\]|\/\/|\/\.\.?(?:\/|$)/.test(value)) return undefined;
+  const path = value.replace(/^\/|\/$/g, "");
+  return path === "" ? "/" : `/${path}/`;
+});
+
+const host = z.unknown().transform((raw, context): string | null => {
+  if (raw === "") return null;
+  const url = typeof raw === "string" ? URL.parse(raw) : null;
+  if (url !== null && /^https?:$/.test(url.protocol) && url.host !== "") return url.origin;
+  const form = "expected a URL such as https://registry.example.com";
+  if (typeof raw === "string" && !raw.includes("://")) {
+    // The classic, too, takes the request's own host then.
+    const warning = `has no scheme and is ignored; ${form}`;
+    context.issues.push(healingIssue(raw, { warning, readAs: undefined }));
+  } else {
+    context.issues.push({ code: "custom", input: raw, message: form.replace("expected ", "") });
+  }
+  return z.NEVER;
+});
+
+const debug = z.strictObject({
+  // The classic has no debug server unless `addr` is given; "" is how one switches it off.
+  addr: z.preprocess((raw) => (raw === "" ? undefined : raw), tcpAddress.optional()),
+  prometheus: notBuilt("http.debug.prometheus", isNotEnabled),
+});
+
+/** What it has to look like depends on `net`. */
+const address = scalar(listenAddressForm, (value) => value);
+
+const listenKeys = z.object({ addr: address.optional(), net: oneOf("tcp", "unix", "").optional() });
+
+export const httpSection = z
+  .strictObject({
+    ...listenKeys.shape,
+    prefix: prefix.default(defaults.http.prefix),
+    host: host.default(defaults.http.host),
+    relativeurls: flag.default(defaults.http.relativeUrls),
+    secret: text.optional(),
+    headers: headers.default(defaults.http.headers),
+    draintimeout: duration.default(defaults.http.drainTimeoutMs),
+    debug: debug.prefault({}),
+    tls: notBuilt("http.tls"),
+    // HTTP/1.1 is all that is spoken here, so switching HTTP/2 off is what is done anyway.
+    http2: z.strictObject({ disabled: flag.optional() }).optional(),
+    h2c: notBuilt("http.h2c", isNotEnabled),
+  })
+  .prefault({})
+  .transform((raw, context): HttpConfig => {
+    const listen = readListen(raw);
+    if (listen === null) {
+      const message = raw.net === "unix" ? "the path of a socket" : listenAddressForm;
+      context.issues.push({ code: "custom", input: raw.addr, path: ["addr"], message });
+      return z.NEVER;
+    }
+    return {
+      listen,
+      prefix: raw.prefix,
+      host: raw.host,
+      relativeUrls: raw.relativeurls,
+      secret: raw.secret === undefined || raw.secret === "" ? null : raw.secret,
+      headers: raw.headers,
+      drainTimeoutMs: raw.draintimeout,
+      debug: { listen: raw.debug.addr ?? null },
+    };
+  });
+
+function readListen(raw: z.output<typeof listenKeys>): ListenAddress | null {
+  const addr = raw.addr ?? "";
+  if (raw.net === "unix") return addr === "" ? null : { kind: "unix", path: addr };
+  return addr === "" ? defaults.http.listen : parseTcpAddress(addr);
+}

@@ -1,0 +1,99 @@
+// The small sections: health, catalog, tags, validation; and, of our own, index and gc.
+import { z } from "zod";
+import type { Config, GcConfig, IndexConfig, ValidationConfig } from "./config.ts";
+import { defaults } from "./defaults.ts";
+import { isEmpty, notBuilt } from "./not-built.ts";
+import { duration, flag, natural, oneOf, positiveOr, regExp, text } from "./value-schemas.ts";
+
+/** As the classic does, 0 takes the default. */
+const checkInterval = duration.transform((ms) => (ms > 0 ? ms : defaults.storageHealth.intervalMs));
+
+export const healthSection = z
+  .strictObject({
+    storagedriver: z
+      .strictObject({
+        enabled: flag.default(defaults.storageHealth.enabled),
+        interval: checkInterval.default(defaults.storageHealth.intervalMs),
+        threshold: natural.default(defaults.storageHealth.threshold),
+      })
+      .prefault({}),
+    file: notBuilt("health.file", isEmpty),
+    http: notBuilt("health.http", isEmpty),
+    tcp: notBuilt("health.tcp", isEmpty),
+  })
+  .prefault({})
+  .transform(({ storagedriver }): Config["health"] => ({
+    storageDriver: {
+      enabled: storagedriver.enabled,
+      intervalMs: storagedriver.interval,
+      threshold: storagedriver.threshold,
+    },
+  }));
+
+export const catalogSection = z
+  .strictObject({ maxentries: positiveOr(defaults.catalog.maxEntries) })
+  .prefault({})
+  .transform((raw): Config["catalog"] => ({ maxEntries: raw.maxentries }));
+
+export const tagsSection = z
+  .strictObject({ maxtags: positiveOr(defaults.tags.maxTags) })
+  .prefault({})
+  .transform((raw): Config["tags"] => ({ maxTags: raw.maxtags }));
+
+const { urls: urlDefaults, indexes: indexDefaults } = defaults.validation.manifests;
+
+const platform = z.strictObject({
+  architecture: text,
+  os: text,
+  variant: text.default(""),
+});
+
+const manifestValidation = z.strictObject({
+  urls: z
+    .strictObject({
+      allow: z.array(regExp).default([...urlDefaults.allow]),
+      deny: z.array(regExp).default([...urlDefaults.deny]),
+    })
+    .prefault({}),
+  indexes: z
+    .strictObject({
+      platforms: oneOf("all", "none", "list").default(indexDefaults.platforms),
+      platformlist: z.array(platform).default([...indexDefaults.platformList]),
+    })
+    .prefault({}),
+});
+
+export const validationSection = z
+  .strictObject({
+    enabled: flag.optional(),
+    disabled: flag.optional(),
+    manifests: manifestValidation.prefault({}),
+  })
+  .prefault({})
+  .transform(({ enabled, disabled, manifests }): ValidationConfig => ({
+    // The classic's deprecated `enabled` wins over `disabled`; its absence says nothing.
+    enabled: enabled === true || disabled !== true,
+    manifests: {
+      urls: manifests.urls,
+      indexes: {
+        platforms: manifests.indexes.platforms,
+        platformList: manifests.indexes.platformlist,
+      },
+    },
+  }));
+
+export const indexSection = z
+  .strictObject({
+    path: text.optional(),
+    exclusive: flag.default(defaults.index.exclusive),
+  })
+  .prefault({})
+  .transform((raw): IndexConfig => ({
+    path: raw.path === undefined || raw.path === "" ? defaults.index.path : raw.path,
+    exclusive: raw.exclusive,
+  }));
+
+export const gcSection = z
+  .strictObject({ grace: duration.default(defaults.gc.graceMs) })
+  .prefault({})
+  .transform((raw): GcConfig => ({ graceMs: raw.grace }));

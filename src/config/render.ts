@@ -1,0 +1,99 @@
+// The effective configuration as YAML, in the classic's key names, so that it can be read back as a
+// config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
+import { stringify } from "yaml";
+import type { Config, StorageConfig } from "./config.ts";
+import { formatGoDuration } from "./go-duration.ts";
+import { formatListenAddress } from "./listen-address.ts";
+import { isSecretKey } from "./secrets.ts";
+
+const mask = "********";
+
+/** Every text value under a key that names a secret is masked, also in `log.fields` and `http.headers`. */
+export function renderConfig(config: Config): string {
+  return stringify(masked(toClassic(config)), { indent: 2, lineWidth: 0 });
+}
+
+function masked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      isSecretKey(key) && inner !== "" ? mask : masked(inner),
+    ]),
+  );
+}
+
+function toClassic(config: Config): Record<string, unknown> {
+  const { log, http, health, validation } = config;
+  return {
+    version: 0.1,
+    log: {
+      level: log.level,
+      formatter: log.formatter,
+      fields: log.fields,
+      accesslog: { disabled: log.accessLog.disabled },
+    },
+    storage: storageToClassic(config.storage),
+    http: {
+      addr: formatListenAddress(http.listen),
+      net: http.listen.kind,
+      prefix: http.prefix,
+      host: http.host ?? "",
+      relativeurls: http.relativeUrls,
+      secret: http.secret ?? "",
+      headers: http.headers,
+      draintimeout: formatGoDuration(http.drainTimeoutMs),
+      debug: { addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen) },
+    },
+    health: {
+      storagedriver: {
+        enabled: health.storageDriver.enabled,
+        interval: formatGoDuration(health.storageDriver.intervalMs),
+        threshold: health.storageDriver.threshold,
+      },
+    },
+    catalog: { maxentries: config.catalog.maxEntries },
+    tags: { maxtags: config.tags.maxTags },
+    validation: {
+      disabled: !validation.enabled,
+      manifests: {
+        urls: {
+          allow: validation.manifests.urls.allow.map(goForm),
+          deny: validation.manifests.urls.deny.map(goForm),
+        },
+        indexes: {
+          platforms: validation.manifests.indexes.platforms,
+          platformlist: validation.manifests.indexes.platformList,
+        },
+      },
+    },
+    index: { path: config.index.path ?? "", exclusive: config.index.exclusive },
+    gc: { grace: formatGoDuration(config.gc.graceMs) },
+  };
+}
+
+/** `source` escapes every slash, which nobody writes in YAML. */
+function goForm(pattern: RegExp): string {
+  return `${pattern.flags === "" ? "" : `(?${pattern.flags})`}${pattern.source.replaceAll("\\/", "/")}`;
+}
+
+function storageToClassic(storage: StorageConfig): Record<string, unknown> {
+  const { readOnly, uploadPurging } = storage.maintenance;
+  const { driver } = storage;
+  return {
+    ...(driver.kind === "filesystem"
+      ? { filesystem: { rootdirectory: driver.rootDirectory } }
+      : { inmemory: {} }),
+    delete: { enabled: storage.delete.enabled },
+    maintenance: {
+      readonly: { enabled: readOnly.enabled },
+      uploadpurging: {
+        enabled: uploadPurging.enabled,
+        age: formatGoDuration(uploadPurging.ageMs),
+        interval: formatGoDuration(uploadPurging.intervalMs),
+        dryrun: uploadPurging.dryRun,
+      },
+    },
+  };
+}

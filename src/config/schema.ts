@@ -1,0 +1,80 @@
+// The whole configuration: every key that is known, in the classic's names, and what becomes of it.
+// Unknown keys are issues here (`unrecognized_keys`); load.ts makes warnings of them.
+import { z } from "zod";
+import type { Config } from "./config.ts";
+import { defaults } from "./defaults.ts";
+import { httpSection } from "./http-section.ts";
+import { logLevel, logSection } from "./log-section.ts";
+import { isAllDisabled, isEmpty, isNotEnabled, lacks, notBuilt } from "./not-built.ts";
+import {
+  catalogSection,
+  gcSection,
+  healthSection,
+  indexSection,
+  tagsSection,
+  validationSection,
+} from "./other-sections.ts";
+import { emptyMap, isRawMap } from "./raw-tree.ts";
+import type { RawValue } from "./raw-tree.ts";
+import { storageSection } from "./storage-section.ts";
+import { scalar } from "./value-schemas.ts";
+
+const version = scalar("0.1, the only version there is", (value) =>
+  value === "0.1" ? value : undefined,
+);
+
+/** Each is switched on by keys of its own; without them the classic, too, leaves it alone. */
+const unbuiltSections = {
+  auth: notBuilt("auth (access control)", isOpenAuth),
+  middleware: notBuilt("middleware", isAllDisabled),
+  notifications: notBuilt("notifications", (raw) =>
+    isRawMap(raw) ? isAllDisabled(raw["endpoints"]) : isEmpty(raw),
+  ),
+  redis: notBuilt("redis", lacks("addr", "addrs")),
+  proxy: notBuilt("proxy (pull-through cache)", lacks("remoteurl")),
+  reporting: notBuilt("reporting", isSilentReporting),
+  policy: notBuilt("policy"),
+  compatibility: notBuilt("compatibility.schema1 (serving converted schema 1 manifests)", (raw) =>
+    isRawMap(raw) ? isNotEnabled(raw["schema1"]) : isEmpty(raw),
+  ),
+};
+
+export const configSchema = z
+  .strictObject({
+    version,
+    log: logSection,
+    loglevel: logLevel.optional(),
+    storage: storageSection,
+    http: httpSection,
+    health: healthSection,
+    catalog: catalogSection,
+    tags: tagsSection,
+    validation: validationSection,
+    index: indexSection,
+    gc: gcSection,
+    ...unbuiltSections,
+  })
+  .transform((raw): Config => ({
+    log: { ...raw.log, level: raw.log.level ?? raw.loglevel ?? defaults.log.level },
+    storage: raw.storage,
+    http: raw.http,
+    health: raw.health,
+    catalog: raw.catalog,
+    tags: raw.tags,
+    validation: raw.validation,
+    index: raw.index,
+    gc: raw.gc,
+  }));
+
+/** No kind of access control, or `none`. */
+function isOpenAuth(raw: RawValue): boolean {
+  if (typeof raw === "string") return raw === "" || raw === "none";
+  if (raw === undefined) return true;
+  return isRawMap(raw) && Object.keys(raw).every((kind) => kind === "none");
+}
+
+function isSilentReporting(raw: RawValue): boolean {
+  if (!isRawMap(raw)) return isEmpty(raw);
+  const { bugsnag, newrelic } = { ...emptyMap(), ...raw };
+  return lacks("apikey")(bugsnag) && lacks("licensekey")(newrelic);
+}

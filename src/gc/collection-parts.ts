@@ -1,0 +1,36 @@
+// What a collection is made of: the ports that it needs, no more, and the pace at which it works.
+import type { Clock } from "../registry/ports/clock.ts";
+import type { CollectionIndex, Index } from "../registry/ports/index.ts";
+import type { DigestLocks } from "../registry/keyed-locks.ts";
+import type { Storage } from "../registry/ports/storage.ts";
+
+export type CollectorIndex = CollectionIndex &
+  Pick<
+    Index,
+    "listKnownRepositories" | "repositoryFacts" | "listProblems" | "hasUnlistable" | "checkpoint"
+  >;
+
+export interface CollectionParts {
+  readonly index: CollectorIndex;
+  readonly storage: Pick<Storage, "remove" | "removeEmptyDirectories">;
+  /** The exclusion of a digest, the same that uploads and manifests take (INV-3). */
+  readonly locks: Pick<DigestLocks, "run">;
+  readonly clock: Clock;
+  /** Makes the tree follow the facts (INV-2). */
+  readonly tree: { wake(): void; catchUp(): Promise<void> };
+  /** Waits; 0 only lets others have their turn. Tests do not wait. */
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+export function pauseFor(ms: number): Promise<void> {
+  return ms > 0 ? Bun.sleep(ms) : new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Look-ups are made inline, so a page of them is what others wait for at most: under 1 ms for this many
+ * candidates.
+ */
+export const pageMax = 50;
+
+/** Most blobs or manifests in one transaction (design §3): measured some 3 ms of the write lock. */
+export const batchMax = 100;

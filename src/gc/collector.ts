@@ -1,0 +1,134 @@
+// One run at a time. Who asks while one is under way joins it, when it does all that is asked for;
+// otherwise, or when it has had its second look already, it waits for its turn.
+// Decides nothing about what goes: that is in plan.ts and execute.ts.
+import { Audience, type Member } from "./audience.ts";
+import type { CollectionObserver, CollectionReport, CollectOptions } from "./collection-events.ts";
+import type { CollectionParts } from "./collection-parts.ts";
+import { runCollection } from "./run-collection.ts";
+
+interface Run {
+  readonly options: CollectOptions;
+  readonly audience: Audience;
+  readonly abort: AbortController;
+  readonly startedAtMs: number;
+  /** Somebody joined, and what they want gone may have come after the run had looked. */
+  askedAgain: boolean;
+  /** A run looks again once; so a stream of requests cannot keep it from ending. */
+  mayLookAgain: boolean;
+  readonly report: Promise<CollectionReport>;
+}
+
+export class Collector {
+  readonly #parts: CollectionParts;
+  #current: Run | null = null;
+  #stopped = false;
+
+  constructor(parts: CollectionParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Collects now; resolves with the report of the run that did it. The observer hears events from the
+   * moment on at which it joined. When its `signal` is aborted this request is given up, and the run
+   * with it once nobody is left who asked for it.
+   * @throws what made the run fail as a whole: a full or broken disk, an index that cannot be written.
+   */
+  async collect(
+    options: CollectOptions,
+    observer: CollectionObserver,
+    signal?: AbortSignal,
+  ): Promise<CollectionReport> {
+    const member: Member = { observer };
+    for (;;) {
+      if (this.#stopped) throw new Error("the registry is stopping; collect again later");
+      signal?.throwIfAborted();
+      const current = this.#current;
+      if (current === null) return await this.#joined(this.#begin(options, member), member, signal);
+      if (canJoin(current, options)) {
+        current.askedAgain ||= !current.options.dryRun;
+        const { startedAtMs } = current;
+        const { dryRun } = options;
+        await current.audience.add(member, {
+          kind: "started",
+          startedAtMs,
+          dryRun,
+          attached: true,
+        });
+        return await this.#joined(current, member, signal);
+      }
+      // Its failure is for those who asked for it.
+      await current.report.catch(() => undefined);
+    }
+  }
+
+  /** Stops the run under way between two batches and waits for it; later requests are refused. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#current?.abort.abort();
+    // Its failure is for those who asked for it.
+    await this.#current?.report.catch(() => undefined);
+  }
+
+  #begin(options: CollectOptions, member: Member): Run {
+    const audience = new Audience(member);
+    const abort = new AbortController();
+    const startedAtMs = this.#parts.clock.now();
+    const run: Run = {
+      options,
+      audience,
+      abort,
+      startedAtMs,
+      askedAgain: false,
+      mayLookAgain: true,
+      report: runCollection({
+        parts: this.#parts,
+        options,
+        startedAtMs,
+        signal: abort.signal,
+        tell: (event) => audience.tell(event),
+        isAskedAgain: () => isAskedAgain(run),
+        closeDoors: () => (run.mayLookAgain = false),
+      }).finally(() => (this.#current = null)),
+    };
+    this.#current = run;
+    return run;
+  }
+
+  async #joined(run: Run, member: Member, signal?: AbortSignal): Promise<CollectionReport> {
+    if (signal === undefined) return await run.report;
+    const leave = (): void => {
+      run.audience.remove(member);
+      if (run.audience.isEmpty) run.abort.abort();
+    };
+    // It may have been aborted by what the observer has heard already.
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      return await run.report;
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+}
+
+function canJoin(run: Run, wanted: CollectOptions): boolean {
+  const { options } = run;
+  return (
+    run.mayLookAgain &&
+    !run.abort.signal.aborted &&
+    !options.dryRun &&
+    !wanted.dryRun &&
+    (options.untagged || !wanted.untagged) &&
+    (options.full || !wanted.full) &&
+    options.foreignGraceMs <= wanted.foreignGraceMs &&
+    (options.listing === "marks" || wanted.listing !== "marks")
+  );
+}
+
+function isAskedAgain(run: Run): boolean {
+  const asked = run.askedAgain;
+  run.askedAgain = false;
+  // Whoever comes from now on may have missed the last look.
+  run.mayLookAgain = false;
+  return asked;
+}

@@ -1,0 +1,8 @@
+// The room of the collector. Design: docs/design/garbage-collection.md.
+export { CollectionDocument } from "./collection-document.ts";
+export type { CollectionEvent, CollectionReport, CollectOptions } from "./collection-events.ts";
+export { collectionLines } from "./collection-lines.ts";
+export { type CollectionParts, pauseFor } from "./collection-parts.ts";
+export { parseCollectOptions } from "./collect-options.ts";
+export { Collector } from "./collector.ts";
+export { enqueueMissed } from "./enqueue-missed.ts";

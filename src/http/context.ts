@@ -1,0 +1,32 @@
+// What every handler is given: the surroundings that all requests share, and the one request.
+import type { Caller } from "../registry/ports/index.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Locations } from "./locations.ts";
+import type { HttpOptions } from "./options.ts";
+import type { Reply } from "./reply.ts";
+import type { UploadState } from "./upload-state.ts";
+
+export interface Env {
+  readonly registry: Registry;
+  readonly options: HttpOptions;
+  readonly locations: Locations;
+  readonly uploadState: UploadState;
+}
+
+export interface Call {
+  readonly request: Request;
+  readonly path: string;
+  readonly query: string;
+  /** Who asks, for leases (INV-5): the address, until there are users. */
+  readonly caller: Caller;
+}
+
+export type Method = "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE";
+
+export type Handle<R> = (env: Env, call: Call, route: R) => Reply | Promise<Reply>;
+
+/** Methods of one endpoint. Those in `deletes` need `storage.delete.enabled`. */
+export interface Endpoint<R> {
+  readonly methods: { readonly [M in Method]?: Handle<R> };
+  readonly deletes?: true;
+}

@@ -1,0 +1,101 @@
+// One request from its arrival to its answer: route, health, handler, errors, headers, log.
+// Never throws: whatever goes wrong becomes an answer in the OCI error form.
+import type { Clock } from "../registry/ports/clock.ts";
+import type { Call, Env } from "./context.ts";
+import { type Failure, failureOf } from "./error-response.ts";
+import type { HealthChecks, Logger } from "./ports.ts";
+import { HttpError } from "./http-error.ts";
+import { type HeaderFields, type Reply, toResponse } from "./reply.ts";
+import type { RequestLog } from "./request-log.ts";
+import { type Route, parseRoute } from "./route.ts";
+import { splitTarget } from "./target.ts";
+import { handleV2 } from "./v2/index.ts";
+
+export interface HandlerParts {
+  readonly env: Env;
+  readonly common: HeaderFields;
+  readonly health: HealthChecks;
+  readonly log: RequestLog;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Who is at the other end of the connection; null on a unix socket. */
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+}
+
+export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
+
+export function createHandler(parts: HandlerParts): Handler {
+  const { env, common, log, clock } = parts;
+  return async (request, peer) => {
+    const begunMs = performance.now();
+    const { path, query } = splitTarget(request.url);
+    let route: Route | null = null;
+    let failure: Failure | null = null;
+    let reply: Reply;
+    try {
+      route = parseRoute(path, env.options.prefix);
+      if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
+      const call: Call = { request, path, query, caller: callerOf(peer) };
+      reply = await handleV2(env, call, route);
+    } catch (error) {
+      failure = failureOf(error);
+      reply = failure.reply;
+      if (failure.kind === "fault") reportFault(parts.logger, error, path);
+    }
+    log.completed({
+      request,
+      uri: query === "" ? path : `${path}?${query}`,
+      remoteAddress: peer === null ? "" : plainAddress(peer.address),
+      remote: remoteOf(peer),
+      route,
+      reply,
+      failure,
+      timeMs: clock.now(),
+      durationMs: performance.now() - begunMs,
+    });
+    return toResponse(reply, request.method, common);
+  };
+}
+
+/**
+ * The caller that leases are for: the address without its port, which changes with every
+ * connection.
+ */
+function callerOf(peer: Peer | null): string {
+  return peer === null ? "unix" : plainAddress(peer.address);
+}
+
+function remoteOf(peer: Peer | null): string {
+  if (peer === null) return "unix";
+  const address = plainAddress(peer.address);
+  return address.includes(":") ? `[${address}]:${peer.port}` : `${address}:${peer.port}`;
+}
+
+/** An IPv4 client of a socket that listens for both is the same caller as on an IPv4 one. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}
+
+function refuseWhileUnhealthy(health: HealthChecks): void {
+  // An object in a loop, because it is empty on nearly every request and asked for on each.
+  for (const _name in health.failing()) {
+    throw new HttpError("the registry is not healthy; see /debug/health on its debug address", {
+      status: 503,
+      code: "UNAVAILABLE",
+      headers: { "Retry-After": "5" },
+    });
+  }
+}
+
+function reportFault(logger: Logger, error: unknown, path: string): void {
+  const causes: string[] = [];
+  for (let at = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
+    causes.push(at instanceof Error ? (at.stack ?? at.message) : JSON.stringify(at));
+    if (causes.length === 5) break;
+  }
+  logger.error("a request failed unexpectedly", { path, error: causes.join("; caused by ") });
+}

@@ -1,0 +1,22 @@
+// Failures of the request itself, before the domain is asked: no such route, method, size.
+// They carry their status; failures of the domain do not (error-response.ts gives them one).
+import type { ErrorCode } from "../oci/index.ts";
+
+export interface HttpErrorOptions {
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export class HttpError extends Error {
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(message: string, options: HttpErrorOptions) {
+    super(message);
+    this.name = "HttpError";
+    this.status = options.status;
+    this.code = options.code;
+    this.headers = options.headers ?? {};
+  }
+}

@@ -1,0 +1,69 @@
+// Opens the socket that a server listens on. Never takes one away from a server that still answers
+// on it.
+import { lstatSync, unlinkSync } from "node:fs";
+import type { ListenOn } from "./options.ts";
+
+export type Listening = Bun.Server<undefined>;
+
+export interface Listener {
+  readonly fetch: (request: Request, server: Listening) => Response | Promise<Response>;
+  readonly error: (error: Error) => Response;
+}
+
+const limits = {
+  // The runtime's idle timeout is a minimum rate, which would cut off slow but honest clients.
+  idleTimeout: 0,
+  // Blobs have no bound of their own; manifests are bounded where they are read.
+  maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+  // Never the development error page, which shows code and paths.
+  development: false,
+} as const;
+
+/** @throws Error when the address is taken or not of this machine. */
+export function listen(on: ListenOn, listener: Listener): Promise<Listening> {
+  return on.kind === "unix" ? listenUnix(on.path, listener) : listenTcp(on, listener);
+}
+
+async function listenTcp(
+  on: ListenOn & { readonly kind: "tcp" },
+  listener: Listener,
+): Promise<Listening> {
+  const { hostname, port } = on;
+  // Said aloud, because without development mode the runtime shares the port with any other server.
+  const options = { ...limits, ...listener, port, reusePort: false };
+  if (hostname !== null) return Bun.serve({ ...options, hostname });
+  try {
+    return Bun.serve({ ...options, hostname: "::" });
+  } catch (error) {
+    if (codeOf(error) === "EADDRINUSE" || codeOf(error) === "EACCES") throw error;
+    // A machine without IPv6.
+    return Bun.serve({ ...options, hostname: "0.0.0.0" });
+  }
+}
+
+/** Listens on a unix socket; one that a killed server left behind is removed first. */
+async function listenUnix(path: string, listener: Listener): Promise<Listening> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) {
+    if (await answers(path)) throw new Error(`another server listens on ${path}`);
+    unlinkSync(path);
+  }
+  // The types know no idleTimeout on unix sockets; the runtime does, with a default that cuts
+  // clients off.
+  const options: object = { ...limits, ...listener, unix: path };
+  return Bun.serve(options as Bun.Serve.Options<undefined>);
+}
+
+async function answers(path: string): Promise<boolean> {
+  try {
+    const socket = await Bun.connect({ unix: path, socket: { data: () => undefined } });
+    socket.end();
+    return true;
+  } catch {
+    // Nobody listens: the socket is what a killed server left.
+    return false;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}

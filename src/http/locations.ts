@@ -1,0 +1,71 @@
+// Writes the URLs of Location and Link headers: relative or absolute, as the client reaches the
+// registry. Order of what is believed, as in the classic registry: http.relativeurls, http.host,
+// the Forwarded header, X-Forwarded-Proto and -Host, the Host header. Malformed ones are not
+// believed.
+import type { Digest, Reference, RepositoryName } from "../oci/index.ts";
+import type { HttpOptions } from "./options.ts";
+
+const hostPattern = /^(?:[a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
+
+export class Locations {
+  readonly #options: Pick<HttpOptions, "prefix" | "host" | "relativeUrls">;
+
+  constructor(options: Pick<HttpOptions, "prefix" | "host" | "relativeUrls">) {
+    this.#options = options;
+  }
+
+  manifest(request: Request, repository: RepositoryName, reference: Reference): string {
+    return `${this.#base(request)}${repository}/manifests/${reference}`;
+  }
+
+  blob(request: Request, repository: RepositoryName, digest: Digest): string {
+    return `${this.#base(request)}${repository}/blobs/${digest}`;
+  }
+
+  upload(request: Request, repository: RepositoryName, id: string): string {
+    return `${this.#base(request)}${repository}/blobs/uploads/${id}`;
+  }
+
+  #base(request: Request): string {
+    const { host, prefix, relativeUrls } = this.#options;
+    const path = `${prefix}v2/`;
+    if (relativeUrls) return path;
+    if (host !== null) return host.replace(/\/+$/, "") + path;
+    const reached = reachedAs(request);
+    return reached === null ? path : `${reached}${path}`;
+  }
+}
+
+/** "scheme://host", or null when the client names no usable host. */
+function reachedAs(request: Request): string | null {
+  const { headers } = request;
+  let scheme = request.url.startsWith("https:") ? "https" : "http";
+  let host = headers.get("host") ?? "";
+  const forwarded = headers.get("forwarded");
+  const proto =
+    forwarded === null ? headers.get("x-forwarded-proto") : forwardedField(forwarded, "proto");
+  const forwardedHost =
+    forwarded === null ? headers.get("x-forwarded-host") : forwardedField(forwarded, "host");
+  const firstProto = firstOf(proto).toLowerCase();
+  if (firstProto === "http" || firstProto === "https") scheme = firstProto;
+  const firstHost = firstOf(forwardedHost);
+  if (hostPattern.test(firstHost)) host = firstHost;
+  return hostPattern.test(host) ? `${scheme}://${host}` : null;
+}
+
+function firstOf(list: string | null): string {
+  return list === null ? "" : (list.split(",", 1)[0] ?? "").trim();
+}
+
+/** A field of the first element of a Forwarded header (RFC 7239). */
+function forwardedField(header: string, name: string): string | null {
+  for (const pair of firstOf(header).split(";")) {
+    const equals = pair.indexOf("=");
+    if (equals === -1 || pair.slice(0, equals).trim().toLowerCase() !== name) continue;
+    return pair
+      .slice(equals + 1)
+      .trim()
+      .replace(/^"(.*)"$/, "$1");
+  }
+  return null;
+}

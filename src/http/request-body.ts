@@ -1,0 +1,90 @@
+// Reads request bodies: small ones whole and bounded, blobs as a stream with what was announced of
+// them. Never reads more than the bound, and nothing before it has been decided that the request is
+// accepted.
+import { ManifestTooLargeError, SizeInvalidError, manifestBytesMax } from "../oci/index.ts";
+import type { UploadBody } from "../registry/registry.ts";
+import { HttpError } from "./http-error.ts";
+import { parseContentRange } from "./range.ts";
+
+/** Content-Length; null when the body comes in chunks. The runtime refuses malformed ones. */
+export function contentLength(request: Request): number | null {
+  const header = request.headers.get("content-length");
+  if (header !== null) return Number(header);
+  return request.body === null ? 0 : null;
+}
+
+/** @throws ManifestTooLargeError before the body is read, or at the first byte too many. */
+export async function readManifestBody(request: Request): Promise<Uint8Array> {
+  const announced = contentLength(request);
+  if (announced !== null && announced > manifestBytesMax) throw tooLarge();
+  if (request.body === null) return new Uint8Array(0);
+  if (announced !== null) return request.bytes();
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  const body: AsyncIterable<Uint8Array> = request.body;
+  for await (const chunk of body) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > manifestBytesMax) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, sizeBytes);
+}
+
+function tooLarge(): ManifestTooLargeError {
+  return new ManifestTooLargeError(
+    `the manifest is larger than the ${manifestBytesMax} bytes that are accepted`,
+  );
+}
+
+/**
+ * @param silenceMs how long the sender may be silent before reading fails with 408.
+ * @throws RangeInvalidError, SizeInvalidError when Content-Range and Content-Length disagree.
+ */
+export function uploadBody(request: Request, silenceMs: number): UploadBody {
+  const range = parseContentRange(request.headers.get("content-range"));
+  const announced = contentLength(request);
+  const stream = request.body === null ? nothing() : unlessSilent(request.body, silenceMs);
+  if (range === null) return { stream, from: null, lengthBytes: announced };
+  const lengthBytes = range.end - range.start;
+  if (announced !== null && announced !== lengthBytes) {
+    throw new SizeInvalidError(
+      `Content-Range announces ${lengthBytes} bytes, Content-Length ${announced}`,
+    );
+  }
+  return { stream, from: range.start, lengthBytes };
+}
+
+async function* unlessSilent(
+  body: ReadableStream<Uint8Array>,
+  silenceMs: number,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  let timer: Timer | undefined;
+  try {
+    for (;;) {
+      const silence = new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => reject(tooSilent(silenceMs)), silenceMs);
+      });
+      const { done, value } = await Promise.race([reader.read(), silence]);
+      clearTimeout(timer);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
+    // What is left of a body that nobody wants is the runtime's to drain; that it failed is known.
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+function tooSilent(silenceMs: number): HttpError {
+  return new HttpError(`nothing arrived for ${silenceMs / 1000} seconds; go on where it stopped`, {
+    status: 408,
+    code: "BLOB_UPLOAD_INVALID",
+    headers: { Connection: "close" },
+  });
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // A body without bytes.
+}

@@ -1,0 +1,91 @@
+// The registry's server: puts the handler behind a socket, and stops it without cutting anybody
+// off. Knows the runtime's server; everything else of HTTP is in handler.ts and below.
+import { BlobUnknownError } from "../oci/index.ts";
+import type { Clock } from "../registry/ports/clock.ts";
+import type { Registry } from "../registry/registry.ts";
+import { failureOf } from "./error-response.ts";
+import { createHandler } from "./handler.ts";
+import { type Listener, type Listening, listen } from "./listen.ts";
+import { Locations } from "./locations.ts";
+import type { HttpOptions, ListenOn } from "./options.ts";
+import type { AccessLog, HealthChecks, Logger } from "./ports.ts";
+import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
+import { RequestLog } from "./request-log.ts";
+import { UploadState } from "./upload-state.ts";
+
+export interface ServerParts {
+  readonly registry: Registry;
+  readonly options: HttpOptions;
+  readonly health: HealthChecks;
+  readonly logger: Logger;
+  readonly accessLog: AccessLog;
+  readonly clock: Clock;
+}
+
+export interface RunningServer {
+  /** As the configuration writes it (":5000", "127.0.0.1:5000"), or the path of a unix socket. */
+  readonly address: string;
+  /** 0 on a unix socket. */
+  readonly port: number;
+  /** Takes no new connections, lets requests under way end within the drain timeout, then cuts. */
+  stop(): Promise<void>;
+}
+
+/** @throws Error when the address is taken or not of this machine. */
+export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const { options, logger } = parts;
+  const common = commonHeaders(options.headers);
+  const handle = createHandler({
+    env: {
+      registry: parts.registry,
+      options,
+      locations: new Locations(options),
+      uploadState: new UploadState(options.secret),
+    },
+    common,
+    health: parts.health,
+    log: new RequestLog(logger, parts.accessLog),
+    logger,
+    clock: parts.clock,
+  });
+  const listener: Listener = {
+    fetch: (request, server) => handle(request, server.requestIP(request)),
+    error: (error) => bodyFailed(error, logger, common),
+  };
+  const server = await listen(options.listen, listener);
+  return running(server, options.listen, options.drainTimeoutMs);
+}
+
+/**
+ * The runtime could not begin to send a body: a file went away after it had been looked at (INV-9).
+ */
+function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Response {
+  const vanished = "code" in error && error.code === "ENOENT";
+  logger.warn("a response could not be sent", { error: error.message });
+  const told = vanished ? new BlobUnknownError("the blob was removed meanwhile") : error;
+  return toResponse(failureOf(told).reply, "GET", common);
+}
+
+export function running(server: Listening, on: ListenOn, drainTimeoutMs: number): RunningServer {
+  const port = server.port ?? 0;
+  const host = on.kind === "tcp" ? (on.hostname ?? "") : "";
+  const tcp = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return {
+    address: on.kind === "unix" ? on.path : tcp,
+    port,
+    stop: () => stopWithin(server, drainTimeoutMs),
+  };
+}
+
+async function stopWithin(server: Listening, drainTimeoutMs: number): Promise<void> {
+  if (drainTimeoutMs > 0) {
+    const drained = server.stop();
+    let timer: Timer | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, drainTimeoutMs);
+    });
+    await Promise.race([drained, timeout]);
+    clearTimeout(timer);
+  }
+  await server.stop(true);
+}

@@ -1,0 +1,157 @@
+// POST of /v2/<name>/blobs/uploads/, and GET, PATCH, PUT, DELETE of a session below it.
+// Everything that can refuse a request is looked at before its body is.
+// Source: distribution-spec, "Pushing blobs", "Mounting a blob from another repository".
+import {
+  type Digest,
+  DigestInvalidError,
+  type RepositoryName,
+  algorithmOf,
+  isDigest,
+  isRepositoryName,
+  parseDigest,
+} from "../../oci/index.ts";
+import type { BlobFact } from "../../registry/ports/index.ts";
+import type { Call, Endpoint, Env } from "../context.ts";
+import { uploadRange } from "../range.ts";
+import { type Reply, emptyReply } from "../reply.ts";
+import { contentLength, uploadBody } from "../request-body.ts";
+import type { RepositoryRoute, UploadRoute } from "../route.ts";
+import { queryValue } from "../target.ts";
+import { digestAlgorithm } from "./manifests.ts";
+
+export const uploadsEndpoint: Endpoint<RepositoryRoute> = { methods: { POST: beginUpload } };
+
+export const uploadEndpoint: Endpoint<UploadRoute> = {
+  methods: {
+    GET: uploadStatus,
+    HEAD: uploadStatus,
+    PATCH: appendToUpload,
+    PUT: finishUpload,
+    DELETE: cancelUpload,
+  },
+};
+
+async function beginUpload(env: Env, call: Call, route: RepositoryRoute): Promise<Reply> {
+  const { repository } = route;
+  const mount = queryValue(call.query, "mount");
+  if (mount !== null) {
+    const mounted = await mountBlob(env, call, { repository, mount });
+    if (mounted !== null) return created(env, call, { repository, blob: mounted });
+  }
+  const given = queryValue(call.query, "digest");
+  const digest = given === null ? null : parseDigest(given);
+  // A digest without a body asks for a session, as clients do that only hope for one request.
+  if (digest !== null && contentLength(call.request) !== 0) {
+    return pushAtOnce(env, call, { repository, digest });
+  }
+  const algorithm = digest === null ? digestAlgorithm(call.query) : algorithmOf(digest);
+  const { id } = await env.registry.uploads.begin(repository, { caller: call.caller, algorithm });
+  return progress(env, call, { status: 202, repository, id, sizeBytes: 0 });
+}
+
+/** Null: it cannot be mounted (not there, or nonsense was asked for), so it is to be uploaded. */
+async function mountBlob(
+  env: Env,
+  call: Call,
+  asked: { readonly repository: RepositoryName; readonly mount: string },
+): Promise<BlobFact | null> {
+  const from = queryValue(call.query, "from");
+  if (!isDigest(asked.mount)) return null;
+  if (from !== null && from !== "" && !isRepositoryName(from)) return null;
+  return env.registry.blobs.mount({
+    digest: asked.mount,
+    from: from === "" ? null : from,
+    to: asked.repository,
+    caller: call.caller,
+  });
+}
+
+async function pushAtOnce(
+  env: Env,
+  call: Call,
+  push: { readonly repository: RepositoryName; readonly digest: Digest },
+): Promise<Reply> {
+  const { repository, digest } = push;
+  const { caller } = call;
+  const { uploads } = env.registry;
+  const body = uploadBody(call.request, env.options.bodySilenceMs);
+  const { id } = await uploads.begin(repository, { caller, algorithm: algorithmOf(digest) });
+  try {
+    const blob = await uploads.finish({ repository, id, caller }, digest, body);
+    return created(env, call, { repository, blob });
+  } catch (error) {
+    // The client never learnt of this session, so nobody else would end it. What it was ended for
+    // is what the client should hear; that it is gone already is no news.
+    await uploads.cancel(repository, id).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function uploadStatus(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
+  const { repository, id } = route;
+  env.uploadState.check(call.query, repository, id);
+  const { sizeBytes } = await env.registry.uploads.status(repository, id);
+  return progress(env, call, { status: 204, repository, id, sizeBytes });
+}
+
+async function appendToUpload(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
+  const { repository, id } = route;
+  const { caller } = call;
+  env.uploadState.check(call.query, repository, id);
+  const body = uploadBody(call.request, env.options.bodySilenceMs);
+  const { sizeBytes } = await env.registry.uploads.append({ repository, id, caller }, body);
+  return progress(env, call, { status: 202, repository, id, sizeBytes });
+}
+
+async function finishUpload(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
+  const { repository, id } = route;
+  const { caller } = call;
+  env.uploadState.check(call.query, repository, id);
+  const given = queryValue(call.query, "digest");
+  if (given === null) {
+    throw new DigestInvalidError("the digest parameter is missing; expected ?digest=<digest>");
+  }
+  const digest = parseDigest(given);
+  const hasPart = call.request.body !== null || call.request.headers.has("content-range");
+  const body = hasPart ? uploadBody(call.request, env.options.bodySilenceMs) : null;
+  const blob = await env.registry.uploads.finish({ repository, id, caller }, digest, body);
+  return created(env, call, { repository, blob });
+}
+
+async function cancelUpload(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
+  const { repository, id } = route;
+  env.uploadState.check(call.query, repository, id);
+  await env.registry.uploads.cancel(repository, id);
+  return emptyReply(204, { "Docker-Upload-Uuid": id });
+}
+
+function progress(
+  env: Env,
+  call: Call,
+  upload: {
+    readonly status: number;
+    readonly repository: RepositoryName;
+    readonly id: string;
+    readonly sizeBytes: number;
+  },
+): Reply {
+  const { repository, id } = upload;
+  const location = env.locations.upload(call.request, repository, id);
+  return emptyReply(upload.status, {
+    Location: location + env.uploadState.query(repository, id),
+    Range: uploadRange(upload.sizeBytes),
+    "Docker-Upload-Uuid": id,
+  });
+}
+
+function created(
+  env: Env,
+  call: Call,
+  push: { readonly repository: RepositoryName; readonly blob: BlobFact },
+): Reply {
+  const { digest } = push.blob;
+  return emptyReply(201, {
+    Location: env.locations.blob(call.request, push.repository, digest),
+    "Docker-Content-Digest": digest,
+  });
+}

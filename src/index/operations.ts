@@ -1,0 +1,71 @@
+// The table of everything that writes: name → function on the open transaction. A writer, in this thread
+// or in a worker, runs an entry inside a savepoint and answers when the transaction around it is durable.
+import type { TreeProbe } from "../registry/ports/index.ts";
+import * as collecting from "./collecting.ts";
+import * as comparing from "./comparing.ts";
+import * as deleting from "./deleting.ts";
+import * as pushing from "./pushing.ts";
+import { clearRedo } from "./redo.ts";
+import { enqueuePage } from "./snapshots.ts";
+import type { Sql } from "./sql.ts";
+
+/** What an operation runs on. */
+export interface WriteContext {
+  readonly sql: Sql;
+  readonly probe: TreeProbe;
+}
+
+/** Turns `(sql, ...arguments)` into the form that a writer calls. */
+function on<Args extends readonly unknown[], Result>(
+  operation: (sql: Sql, ...args: Args) => Result,
+): (context: WriteContext, ...args: Args) => Result {
+  return ({ sql }, ...args) => operation(sql, ...args);
+}
+
+export const operations = {
+  beginUpload: on(pushing.beginUpload),
+  touchUpload: on(pushing.touchUpload),
+  endUpload: on(pushing.endUpload),
+  expireUpload: on(pushing.expireUpload),
+  finishUpload: on(pushing.finishUpload),
+  mountBlob: on(pushing.mountBlob),
+  findAndLeaseBlob: on(pushing.findAndLeaseBlob),
+  findAndLeaseManifest: on(pushing.findAndLeaseManifest),
+  acceptManifest: on(pushing.acceptManifest),
+  deleteManifest: on(deleting.deleteManifest),
+  deleteTag: on(deleting.deleteTag),
+  unlinkBlob: on(deleting.unlinkBlob),
+  clearRedo: on(clearRedo),
+  removeManifests: on(collecting.removeManifests),
+  condemn: on(collecting.condemn),
+  forget: on(collecting.forget),
+  dropEmptyRepositories: on(collecting.dropEmptyRepositories),
+  expireLeases: on(collecting.expireLeases),
+  enqueuePage: on(enqueuePage),
+  startRebuild: on(comparing.startRebuild),
+  recordProblems: on(comparing.recordProblems),
+  setMeta: on(comparing.setMeta),
+  absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>
+    comparing.absorb(sql, probe, work),
+} as const;
+
+export type OperationName = keyof typeof operations;
+
+type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown
+  ? Args
+  : never;
+export type OperationArguments<Name extends OperationName> = WithoutContext<
+  (typeof operations)[Name]
+>;
+export type OperationResult<Name extends OperationName> = ReturnType<(typeof operations)[Name]>;
+
+/** Runs the operations of a sqlite index, one transaction each or many sharing one. */
+export interface Writer {
+  /** Resolves when the operation is durable. @throws UnavailableError when it waits too long. */
+  run<Name extends OperationName>(
+    name: Name,
+    ...args: OperationArguments<Name>
+  ): Promise<OperationResult<Name>>;
+  checkpoint(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,198 @@
+// The index's tables, and the steps from one version of them to the next.
+// Digests are kept as bytes and everything refers to them by number, so keys stay small. Facts that the
+// tree holds too can always be rebuilt from it (`factTables`); the rest only the index knows.
+// Design: docs/design/write-ordering.md.
+
+/** A blob's row exists as soon as anything names its digest. */
+export const blobState = {
+  /** Named, but no bytes are known to be there. */
+  absent: 0,
+  present: 1,
+  /** Nothing held it: it answers 404 and its bytes are being removed (INV-3, INV-6). */
+  condemned: 2,
+} as const;
+
+/** How a manifest names a digest; the numbers are stored. */
+export const namedKind = { blob: 1, manifest: 2, foreign: 3, subject: 4, other: 5 } as const;
+
+/**
+ * What is known of a manifest's content (column `unreadable`; the numbers are stored). An unreadable one
+ * holds everything in its repository (INV-7); one whose bytes are absent holds nothing. Neither is served,
+ * and both are read again by the next comparison.
+ */
+export const manifestContent = { read: 0, unreadable: 1, absent: 2 } as const;
+
+/** Kinds of places in redo records; the numbers are stored. */
+export const placeKind = {
+  layer: 1,
+  revision: 2,
+  tag: 3,
+  "tag-history": 4,
+  repository: 5,
+} as const;
+
+const facts = `
+CREATE TABLE blobs (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  size INTEGER NOT NULL DEFAULT 0,
+  state INTEGER NOT NULL DEFAULT 0,
+  foreign_since INTEGER
+) STRICT;
+CREATE INDEX blobs_condemned ON blobs (digest) WHERE state = 2;
+
+CREATE TABLE repositories (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  manifests INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX repositories_listed ON repositories (name) WHERE manifests > 0;
+
+CREATE TABLE layers (
+  repository_id INTEGER NOT NULL,
+  blob_id INTEGER NOT NULL,
+  PRIMARY KEY (repository_id, blob_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX layers_by_blob ON layers (blob_id);
+
+CREATE TABLE manifests (
+  repository_id INTEGER NOT NULL,
+  blob_id INTEGER NOT NULL,
+  media_type TEXT NOT NULL,
+  subject_id INTEGER,
+  artifact_type TEXT,
+  annotations TEXT,
+  pushed_at INTEGER NOT NULL,
+  unreadable INTEGER NOT NULL DEFAULT 0,
+  subject_removed INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (repository_id, blob_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX manifests_by_blob ON manifests (blob_id);
+CREATE INDEX manifests_by_subject ON manifests (repository_id, subject_id) WHERE subject_id IS NOT NULL;
+CREATE INDEX manifests_unreadable ON manifests (repository_id) WHERE unreadable = 1;
+
+-- What the content of a live manifest names; gone with the last repository that holds the manifest.
+CREATE TABLE named (
+  manifest_id INTEGER NOT NULL,
+  blob_id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  PRIMARY KEY (manifest_id, blob_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX named_by_blob ON named (blob_id);
+
+CREATE TABLE tags (
+  repository_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  blob_id INTEGER NOT NULL,
+  moved_at INTEGER NOT NULL,
+  PRIMARY KEY (repository_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_by_manifest ON tags (blob_id, repository_id);
+
+CREATE TABLE tag_history (
+  repository_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  blob_id INTEGER NOT NULL,
+  PRIMARY KEY (repository_id, name, blob_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_history_by_manifest ON tag_history (blob_id, repository_id);
+
+CREATE TABLE uploads (
+  id TEXT PRIMARY KEY,
+  repository_id INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  touched_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX uploads_by_repository ON uploads (repository_id);
+CREATE INDEX uploads_idle ON uploads (touched_at);
+
+CREATE TABLE leases (
+  repository_id INTEGER NOT NULL,
+  caller TEXT NOT NULL,
+  blob_id INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  looking_since INTEGER,
+  PRIMARY KEY (repository_id, caller, blob_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX leases_by_blob ON leases (blob_id, repository_id, expires_at);
+CREATE INDEX leases_by_end ON leases (expires_at);
+
+CREATE TABLE manifest_candidates (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  repository_id INTEGER NOT NULL,
+  blob_id INTEGER NOT NULL,
+  untagged_since INTEGER NOT NULL,
+  due_at INTEGER NOT NULL,
+  held INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (repository_id, blob_id)
+) STRICT;
+CREATE INDEX manifest_candidates_due ON manifest_candidates (held, due_at, id);
+
+CREATE TABLE blob_candidates (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  repository_id INTEGER NOT NULL,
+  blob_id INTEGER NOT NULL,
+  due_at INTEGER NOT NULL,
+  UNIQUE (repository_id, blob_id)
+) STRICT;
+CREATE INDEX blob_candidates_by_blob ON blob_candidates (blob_id);
+CREATE INDEX blob_candidates_due ON blob_candidates (due_at, id);
+
+CREATE TABLE repository_candidates (repository_id INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE problems (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  repository TEXT,
+  name TEXT,
+  path TEXT NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX problems_by_kind ON problems (kind, repository);
+
+CREATE TABLE totals (blobs INTEGER NOT NULL, bytes INTEGER NOT NULL, manifests INTEGER NOT NULL) STRICT;
+INSERT INTO totals VALUES (0, 0, 0);
+CREATE TRIGGER blob_comes AFTER INSERT ON blobs WHEN new.state = 1 BEGIN
+  UPDATE totals SET blobs = blobs + 1, bytes = bytes + new.size;
+END;
+CREATE TRIGGER blob_changes AFTER UPDATE OF state, size ON blobs
+WHEN old.state = 1 OR new.state = 1 BEGIN
+  UPDATE totals SET blobs = blobs + (new.state = 1) - (old.state = 1),
+    bytes = bytes + (new.state = 1) * new.size - (old.state = 1) * old.size;
+END;
+CREATE TRIGGER blob_goes AFTER DELETE ON blobs WHEN old.state = 1 BEGIN
+  UPDATE totals SET blobs = blobs - 1, bytes = bytes - old.size;
+END;
+CREATE TRIGGER manifest_comes AFTER INSERT ON manifests BEGIN
+  UPDATE totals SET manifests = manifests + 1;
+  UPDATE repositories SET manifests = manifests + 1 WHERE id = new.repository_id;
+END;
+CREATE TRIGGER manifest_goes AFTER DELETE ON manifests BEGIN
+  UPDATE totals SET manifests = manifests - 1;
+  UPDATE repositories SET manifests = manifests - 1 WHERE id = old.repository_id;
+END;
+`;
+
+const own = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE redo (
+  version INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind INTEGER NOT NULL,
+  repository TEXT NOT NULL,
+  tag TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  UNIQUE (kind, repository, tag, digest)
+) STRICT;
+`;
+
+/** Tables that a rebuild from the tree empties and fills again. */
+export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
+  (match) => match[1] ?? "",
+);
+
+/** Makes the fact tables, empty. */
+export const factSchema = facts;
+
+/** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
+export const migrations: readonly string[] = [own + facts];

@@ -1,0 +1,154 @@
+import { Database } from "bun:sqlite";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { StorageError } from "../registry/ports/storage.ts";
+import {
+  IndexDamagedError,
+  IndexTooNewError,
+  isBusy,
+  migrate,
+  openReader,
+  openWriter,
+  Sql,
+  translateError,
+} from "./sql.ts";
+
+describe("connections", () => {
+  let directory = "";
+  let path = "";
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "plimsoll-sql-"));
+    path = join(directory, "index.db");
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  test("what is committed is durable: a log that is synced at each commit", () => {
+    const sql = openWriter(path);
+    expect(sql.get("PRAGMA journal_mode")).toEqual({ journal_mode: "wal" });
+    expect(sql.get("PRAGMA synchronous")).toEqual({ synchronous: 2 });
+    sql.close();
+  });
+
+  test("a reader cannot write, and maps nothing", () => {
+    openWriter(path).close();
+    const reader = openReader(path);
+    expect(() => reader.run("DELETE FROM meta")).toThrow("readonly");
+    expect(reader.get("PRAGMA mmap_size")).toEqual({ mmap_size: 0 });
+    reader.close();
+  });
+
+  test("look-ups in one state see nothing of what is committed meanwhile", () => {
+    const writer = openWriter(path);
+    const reader = openReader(path);
+    const count = (): number =>
+      reader.get<{ n: number }>("SELECT count(*) AS n FROM meta")?.n ?? -1;
+    const seen = reader.inOneState(() => {
+      const before = count();
+      writer.run("INSERT INTO meta VALUES ('a', 'b')");
+      return [before, count()];
+    });
+    expect(seen).toEqual([0, 0]);
+    expect(count()).toBe(1);
+    // An error ends that state too.
+    expect(() =>
+      reader.inOneState(() => {
+        throw new Error("x");
+      }),
+    ).toThrow("x");
+    writer.run("INSERT INTO meta VALUES ('c', 'd')");
+    expect(count()).toBe(2);
+    reader.close();
+    writer.close();
+  });
+
+  test("no look-up keeps the log from being emptied", () => {
+    const writer = openWriter(path);
+    const reader = openReader(path);
+    writer.run("INSERT INTO meta VALUES ('a', 'b'), ('c', 'd')");
+    reader.get("SELECT * FROM meta");
+    reader.has("SELECT 1 FROM meta");
+    reader.all("SELECT * FROM meta");
+    expect(writer.get("PRAGMA wal_checkpoint(TRUNCATE)")).toMatchObject({ busy: 0, log: 0 });
+    reader.close();
+    writer.close();
+  });
+
+  test("a statement is prepared once, however many there are", () => {
+    const database = new Database(":memory:", { strict: true });
+    const prepare = spyOn(database, "prepare");
+    const sql = new Sql(database);
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 100; n++) expect(sql.get(`SELECT ${n} AS n`)).toEqual({ n });
+    }
+    expect(prepare).toHaveBeenCalledTimes(100);
+    sql.close();
+  });
+
+  test("the schema of a newer program is refused and left alone", () => {
+    const sql = new Sql(new Database(":memory:", { strict: true }));
+    sql.script("PRAGMA user_version = 9999");
+    expect(() => {
+      migrate(sql);
+    }).toThrow(IndexTooNewError);
+    expect(sql.all("SELECT name FROM sqlite_schema")).toEqual([]);
+    sql.close();
+  });
+
+  test("a schema that is up to date is left alone", () => {
+    const sql = openWriter(path);
+    sql.run("INSERT INTO meta VALUES ('a', 'b')");
+    migrate(sql);
+    sql.close();
+    const again = openWriter(path);
+    expect(again.get("SELECT value FROM meta")).toEqual({ value: "b" });
+    again.close();
+  });
+
+  test("a lock that another program holds is called busy", () => {
+    const writer = openWriter(path);
+    writer.script("PRAGMA busy_timeout = 0");
+    const other = new Database(path);
+    other.run("BEGIN IMMEDIATE");
+    let error: unknown = null;
+    try {
+      writer.run("BEGIN IMMEDIATE");
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(isBusy(error)).toBe(true);
+    other.close();
+    writer.close();
+  });
+});
+
+describe("errors", () => {
+  /** The runtime tells them by their name; they cannot be constructed. */
+  const sqliteError = (code: string): Error =>
+    Object.assign(new Error("why"), { name: "SQLiteError", code });
+
+  test.each([
+    ["SQLITE_FULL", "full"],
+    ["SQLITE_IOERR_FSYNC", "io"],
+    ["SQLITE_READONLY_DBMOVED", "io"],
+    ["SQLITE_CANTOPEN", "io"],
+  ])("%s is a storage error: %s", (code, storageCode) => {
+    const translated = translateError(sqliteError(code));
+    expect(translated).toBeInstanceOf(StorageError);
+    expect(translated).toMatchObject({ code: storageCode });
+  });
+
+  test.each(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB"])("%s is damage", (code) => {
+    expect(translateError(sqliteError(code))).toBeInstanceOf(IndexDamagedError);
+  });
+
+  test("all others stay what they are", () => {
+    const constraint = sqliteError("SQLITE_CONSTRAINT_UNIQUE");
+    expect(translateError(constraint)).toBe(constraint);
+    expect(translateError("a text")).toBe("a text");
+    expect(isBusy(constraint)).toBe(false);
+  });
+});

@@ -1,0 +1,195 @@
+// The index on SQLite: looks up on its own reading connection, inline and one state a call; hands every
+// change to the writer. Holds no rule of the domain: those are in the operations.
+import { Database } from "bun:sqlite";
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Index, TreeProbe } from "../registry/ports/index.ts";
+import * as collecting from "./collecting.ts";
+import * as comparing from "./comparing.ts";
+import { InlineWriter } from "./inline-writer.ts";
+import * as lookups from "./lookups.ts";
+import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
+import * as pushing from "./pushing.ts";
+import { pendingRedo } from "./redo.ts";
+import * as snapshots from "./snapshots.ts";
+import { migrate, openReader, Sql, translateError } from "./sql.ts";
+import * as standing from "./standing.ts";
+import { WorkerWriter } from "./worker-writer.ts";
+
+/**
+ * Opens the index at `path`; its writer looks at the tree under `rootDirectory`.
+ * @throws IndexDamagedError, StorageError, or an error that names both versions of the schema.
+ */
+export async function openIndex(path: string, rootDirectory: string): Promise<Index> {
+  makeDirectory(dirname(path));
+  const writer = await WorkerWriter.open(path, rootDirectory);
+  try {
+    return createIndex(openReader(path), writer);
+  } catch (error) {
+    await writer.close();
+    throw translateError(error);
+  }
+}
+
+/** Durable with every directory newly made on the way; SQLite sees to the file's own entry. */
+function makeDirectory(path: string): void {
+  const first = mkdirSync(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) {
+    const parent = openSync(dirname(made), "r");
+    try {
+      fsyncSync(parent);
+    } finally {
+      closeSync(parent);
+    }
+  }
+}
+
+/** An index that is gone with the process: for storage in memory, and for tests. */
+export function createMemoryIndex(probe: TreeProbe): Index {
+  const sql = new Sql(new Database(":memory:", { strict: true }));
+  migrate(sql);
+  return createIndex(sql, new InlineWriter({ sql, probe }));
+}
+
+function createIndex(sql: Sql, writer: Writer): Index {
+  const access = new Access(sql, writer);
+  return {
+    ...lookupsOf(access),
+    ...changesOf(access),
+    ...collectionOf(access),
+    ...comparisonOf(access),
+    checkpoint: () => writer.checkpoint(),
+    close: async () => {
+      // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
+      sql.close();
+      await writer.close();
+    },
+  };
+}
+
+/** The two ways to the index: questions, here and now, and changes, by the writer. */
+class Access {
+  readonly #sql: Sql;
+  readonly #writer: Writer;
+
+  constructor(sql: Sql, writer: Writer) {
+    this.#sql = sql;
+    this.#writer = writer;
+  }
+
+  /** A look-up of one statement as a promise, so that what it throws is a rejection. */
+  read<Args extends unknown[], Result>(
+    question: (sql: Sql, ...args: Args) => Result,
+  ): (...args: Args) => Promise<Result> {
+    return async (...args) => {
+      try {
+        return question(this.#sql, ...args);
+      } catch (error) {
+        throw translateError(error);
+      }
+    };
+  }
+
+  /** Likewise of several statements, which see one state. */
+  readAll<Args extends unknown[], Result>(
+    question: (sql: Sql, ...args: Args) => Result,
+  ): (...args: Args) => Promise<Result> {
+    return this.read((sql, ...args: Args) => sql.inOneState(() => question(sql, ...args)));
+  }
+
+  write<Name extends OperationName>(
+    name: Name,
+  ): (...args: OperationArguments<Name>) => Promise<OperationResult<Name>> {
+    return (...args) => this.#writer.run(name, ...args);
+  }
+}
+
+function lookupsOf(access: Access) {
+  const listReferrers = access.readAll(lookups.listReferrers);
+  return {
+    findBlob: access.read(lookups.findBlob),
+    findBlobAnywhere: access.read(lookups.findBlobAnywhere),
+    findManifest: access.read(lookups.findManifest),
+    findTag: access.read(lookups.findTag),
+    findSizes: access.readAll(lookups.findSizes),
+    listTags: access.readAll(lookups.listTags),
+    listRepositories: access.read(lookups.listRepositories),
+    listReferrers: (repository, digest, page) => listReferrers({ repository, digest }, page),
+    findUpload: access.read(lookups.findUpload),
+    listIdleUploads: access.read(lookups.listIdleUploads),
+  } satisfies Partial<Index>;
+}
+
+function changesOf(access: Access) {
+  const lookAtBlob = access.readAll(pushing.lookAtBlob);
+  const lookAtManifest = access.readAll(pushing.lookAtManifest);
+  const leaseBlob = access.write("findAndLeaseBlob");
+  const leaseManifest = access.write("findAndLeaseManifest");
+  const deleteManifest = access.write("deleteManifest");
+  const deleteTag = access.write("deleteTag");
+  const unlinkBlob = access.write("unlinkBlob");
+  return {
+    beginUpload: access.write("beginUpload"),
+    touchUpload: access.write("touchUpload"),
+    endUpload: access.write("endUpload"),
+    expireUpload: access.write("expireUpload"),
+    finishUpload: access.write("finishUpload"),
+    mountBlob: access.write("mountBlob"),
+    acceptManifest: access.write("acceptManifest"),
+    findAndLeaseBlob: async (repository, digest, terms) => {
+      const found = await lookAtBlob({ repository, digest }, terms);
+      return found === "lease-due" ? await leaseBlob({ repository, digest }, terms) : found;
+    },
+    findAndLeaseManifest: async (repository, digest, terms) => {
+      const found = await lookAtManifest({ repository, digest }, terms);
+      return found === "lease-due" ? await leaseManifest({ repository, digest }, terms) : found;
+    },
+    deleteManifest: (repository, digest, nowMs) => deleteManifest({ repository, digest }, nowMs),
+    deleteTag: (repository, tag, nowMs) => deleteTag({ repository, tag }, nowMs),
+    unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
+    pendingRedo: access.readAll(pendingRedo),
+    clearRedo: access.write("clearRedo"),
+  } satisfies Partial<Index>;
+}
+
+function collectionOf(access: Access) {
+  return {
+    totals: access.readAll(collecting.totals),
+    manifestCandidates: access.readAll(standing.manifestCandidates),
+    manifestStandings: access.readAll(standing.manifestStandings),
+    blobCandidates: access.readAll(standing.blobCandidates),
+    blobStandings: access.readAll(standing.blobStandings),
+    namedByManifest: access.read(standing.namedByManifest),
+    namersOf: access.readAll(standing.namersOf),
+    enqueuePage: access.write("enqueuePage"),
+    removeManifests: access.write("removeManifests"),
+    condemn: access.write("condemn"),
+    listCondemned: access.read(collecting.listCondemned),
+    isCondemned: access.read(collecting.isCondemned),
+    forget: access.write("forget"),
+    emptyRepositories: access.read(collecting.emptyRepositories),
+    dropEmptyRepositories: access.write("dropEmptyRepositories"),
+    expireLeases: access.write("expireLeases"),
+  } satisfies Partial<Index>;
+}
+
+function comparisonOf(access: Access) {
+  const getMeta = access.read(comparing.getMeta);
+  const setMeta = access.write("setMeta");
+  const absorb = access.write("absorb");
+  return {
+    isComplete: async () => (await getMeta("complete")) === "true",
+    markComplete: () => setMeta("complete", "true"),
+    startRebuild: access.write("startRebuild"),
+    absorb: (differences, options) => absorb({ differences, options }),
+    listKnownRepositories: access.read(snapshots.listKnownRepositories),
+    repositoryFacts: access.readAll(snapshots.repositoryFacts),
+    blobsWithPrefix: access.read(snapshots.blobsWithPrefix),
+    recordProblems: access.write("recordProblems"),
+    listProblems: access.read(snapshots.listProblems),
+    hasUnlistable: access.read(standing.hasUnlistable),
+    rootId: () => getMeta("root-id"),
+    setRootId: (id) => setMeta("root-id", id),
+  } satisfies Partial<Index>;
+}

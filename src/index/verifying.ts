@@ -1,0 +1,145 @@
+// What verify asks of the index: blobs with what is expected of them, what lacks a link, and who needs
+// what. Paged by key; none of it is on a request path.
+import { type Digest, digestFromBytes, type RepositoryName, type Tag } from "../oci/index.ts";
+import { findBlobRow } from "./rows.ts";
+import { blobState, namedKind } from "./schema.ts";
+import type { Sql } from "./sql.ts";
+
+interface ExpectedBlob {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  /** The index says that its bytes are there. */
+  readonly isPresent: boolean;
+  /** A manifest has it as its config or layer, or it is a manifest itself. */
+  readonly isNeeded: boolean;
+}
+
+interface BlobExpectation {
+  readonly id: number;
+  readonly digest: Uint8Array;
+  readonly size: number;
+  readonly state: number;
+  readonly needed: number;
+}
+
+const needed = `(EXISTS (SELECT 1 FROM named n WHERE n.blob_id = b.id AND n.kind = ${namedKind.blob})
+  OR EXISTS (SELECT 1 FROM manifests m WHERE m.blob_id = b.id))`;
+
+function expectation(row: BlobExpectation): ExpectedBlob {
+  return {
+    digest: digestFromBytes(row.digest),
+    sizeBytes: row.size,
+    isPresent: row.state === blobState.present,
+    isNeeded: row.needed === 1,
+  };
+}
+
+/** A page of the blobs that are there or should be, by number; condemned ones left out. */
+export function expectedBlobs(
+  sql: Sql,
+  after: number,
+  limit: number,
+): { readonly next: number | null; readonly blobs: readonly ExpectedBlob[] } {
+  const rows = sql.all<BlobExpectation>(
+    `SELECT b.id, b.digest, b.size, b.state, ${needed} AS needed FROM blobs b
+     WHERE b.id > ? ORDER BY b.id LIMIT ?`,
+    after,
+    limit,
+  );
+  const blobs = rows.filter(({ state }) => state !== blobState.condemned).map(expectation);
+  return { next: rows.at(-1)?.id ?? null, blobs: blobs.filter((b) => b.isPresent || b.isNeeded) };
+}
+
+/** The same of one blob, as it is now; null: unknown, or on its way out. */
+export function expectedBlob(sql: Sql, digest: Digest): ExpectedBlob | null {
+  const id = findBlobRow(sql, digest)?.id;
+  if (id === undefined) return null;
+  const row = sql.get<BlobExpectation>(
+    `SELECT b.id, b.digest, b.size, b.state, ${needed} AS needed FROM blobs b WHERE b.id = ?`,
+    id,
+  );
+  return row === null || row.state === blobState.condemned ? null : expectation(row);
+}
+
+/** Manifests that are this blob or need it, each with the tags that lead to it, directly or by an index. */
+export function needersOf(
+  sql: Sql,
+  digest: Digest,
+  limit: number,
+): readonly {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly tags: Tag[];
+}[] {
+  const id = findBlobRow(sql, digest)?.id;
+  if (id === undefined) return [];
+  const rows = sql.all<{
+    repositoryId: number;
+    id: number;
+    name: RepositoryName;
+    digest: Uint8Array;
+  }>(
+    `SELECT m.repository_id AS repositoryId, m.blob_id AS id, r.name, b.digest
+     FROM manifests m, repositories r, blobs b
+     WHERE (m.blob_id = ?1
+       OR m.blob_id IN (SELECT manifest_id FROM named WHERE blob_id = ?1 AND kind = ${namedKind.blob}))
+       AND r.id = m.repository_id AND b.id = m.blob_id LIMIT ?2`,
+    id,
+    limit,
+  );
+  return rows.map((row) => ({
+    repository: row.name,
+    digest: digestFromBytes(row.digest),
+    tags: sql
+      .all<{ name: Tag }>(
+        `SELECT t.name FROM tags t WHERE t.repository_id = ?1 AND (t.blob_id = ?2
+           OR t.blob_id IN (SELECT manifest_id FROM named WHERE blob_id = ?2)) LIMIT ?3`,
+        row.repositoryId,
+        row.id,
+        limit,
+      )
+      .map(({ name }) => name),
+  }));
+}
+
+interface Unlinked {
+  readonly repository: RepositoryName;
+  readonly manifest: Digest;
+  readonly digest: Digest;
+}
+
+/** A page of manifests, with the configs and layers that their repository has no link to. */
+export function unlinkedBlobs(
+  sql: Sql,
+  after: readonly [number, number],
+  limit: number,
+): { readonly next: readonly [number, number] | null; readonly unlinked: readonly Unlinked[] } {
+  const page = sql.all<{ repositoryId: number; id: number }>(
+    `SELECT repository_id AS repositoryId, blob_id AS id FROM manifests
+     WHERE (repository_id, blob_id) > (?, ?) ORDER BY repository_id, blob_id LIMIT ?`,
+    ...after,
+    limit,
+  );
+  const last = page.at(-1);
+  if (last === undefined) return { next: null, unlinked: [] };
+  const rows = page.flatMap(({ repositoryId, id }) =>
+    sql.all<{ repository: RepositoryName; manifest: Uint8Array; digest: Uint8Array }>(
+      `SELECT r.name AS repository, m.digest AS manifest, b.digest
+       FROM named n, blobs b, blobs m, repositories r
+       WHERE n.manifest_id = ?2 AND n.kind = ${namedKind.blob} AND b.id = n.blob_id
+         AND m.id = ?2 AND r.id = ?1
+         AND NOT EXISTS (SELECT 1 FROM layers WHERE repository_id = ?1 AND blob_id = n.blob_id)
+         AND NOT EXISTS (SELECT 1 FROM manifests WHERE repository_id = ?1 AND blob_id = n.blob_id)`,
+      repositoryId,
+      id,
+    ),
+  );
+  return {
+    next: [last.repositoryId, last.id],
+    unlinked: rows.map((row) => ({
+      repository: row.repository,
+      manifest: digestFromBytes(row.manifest),
+      digest: digestFromBytes(row.digest),
+    })),
+  };
+}

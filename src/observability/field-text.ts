@@ -1,0 +1,54 @@
+// Names and values of log fields as text: safe names, no secrets, bounded length. Never throws.
+
+export const valueCharactersMax = 8 * 1024;
+const causesMax = 4;
+
+const secretName = /password|passwd|secret|authorization|cookie|credential|(?:^|[._-])token$/i;
+const mask = "********";
+
+export interface FieldName {
+  readonly text: string;
+  readonly secret: boolean;
+}
+
+/** A name that cannot be taken for two, and what is known about it. */
+export function fieldName(name: string, reserved: ReadonlySet<string>): FieldName {
+  const safe = name.slice(0, 128).replace(/[^\p{L}\p{N}._@:/-]/gu, "_");
+  const text = reserved.has(safe) ? `fields.${safe}` : safe;
+  return { text, secret: secretName.test(name) };
+}
+
+/** Text, or the number, boolean or null itself. */
+export function fieldValue(value: unknown, name: FieldName): string | number | boolean | null {
+  if (name.secret && value !== "" && value !== null) return mask;
+  if (typeof value === "string") return clip(value, valueCharactersMax);
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
+  return clip(describe(value), valueCharactersMax);
+}
+
+/** Cut where it is too long, with a mark that says how much is missing. */
+export function clip(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text;
+  return `${text.slice(0, charactersMax)}…(${text.length - charactersMax} more characters)`;
+}
+
+function describe(value: unknown): string {
+  if (value instanceof Error) return describeError(value);
+  try {
+    const text: unknown = typeof value === "bigint" ? value.toString() : JSON.stringify(value);
+    return typeof text === "string" ? text : typeof value;
+  } catch {
+    // A cycle, a bigint inside, a throwing toJSON: logging must not fail on what is logged.
+    return "(cannot be shown)";
+  }
+}
+
+function describeError(error: Error): string {
+  const messages: string[] = [];
+  let current: unknown = error;
+  while (current instanceof Error && messages.length < causesMax) {
+    messages.push(current.message === "" ? current.name : current.message);
+    current = current.cause;
+  }
+  return messages.join(": ");
+}

@@ -1,0 +1,28 @@
+// The bytes of manifests and small blobs that were asked for lately, checked against their digests when
+// they came in. Content never changes under its digest, so an entry is never wrong; whether it is still
+// there is asked elsewhere, each time.
+import type { Digest } from "../oci/index.ts";
+
+/** Bounded by bytes, not entries: the largest manifest is as large as thousands of usual ones. */
+const cacheBytesMax = 16 * 1024 * 1024;
+
+export class ContentCache {
+  readonly #entries = new Map<Digest, Uint8Array>();
+  #bytes = 0;
+
+  get(digest: Digest): Uint8Array | null {
+    return this.#entries.get(digest) ?? null;
+  }
+
+  add(digest: Digest, bytes: Uint8Array): void {
+    if (this.#entries.has(digest) || bytes.byteLength > cacheBytesMax / 8) return;
+    this.#entries.set(digest, bytes);
+    this.#bytes += bytes.byteLength;
+    // The oldest goes first: a manifest that is asked for much is soon back.
+    for (const [oldest, { byteLength }] of this.#entries) {
+      if (this.#bytes <= cacheBytesMax) break;
+      this.#entries.delete(oldest);
+      this.#bytes -= byteLength;
+    }
+  }
+}

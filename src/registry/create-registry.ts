@@ -1,0 +1,22 @@
+// Puts the services of this room together behind the domain's face.
+import { BlobService } from "./blobs.ts";
+import { ContentCache } from "./content-cache.ts";
+import { CatalogService } from "./catalog.ts";
+import { ManifestService } from "./manifests.ts";
+import type { Registry } from "./registry.ts";
+import type { ServiceParts } from "./services.ts";
+import { UploadService } from "./uploads.ts";
+
+export interface RegistryServices extends Registry {
+  readonly uploads: UploadService;
+}
+
+export function createRegistry(parts: ServiceParts): RegistryServices {
+  const cache = new ContentCache();
+  return {
+    blobs: new BlobService(parts, cache),
+    uploads: new UploadService(parts),
+    manifests: new ManifestService(parts, cache),
+    catalog: new CatalogService(parts),
+  };
+}

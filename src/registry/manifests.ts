@@ -1,0 +1,242 @@
+// Manifests: accepting, finding, reading and deleting them.
+// Keeps INV-4: no manifest without its content. What a manifest refers to is decided in oci/manifest.ts.
+import {
+  type Digest,
+  DigestInvalidError,
+  digestOf,
+  algorithmOf,
+  isDigestReference,
+  ManifestBlobUnknownError,
+  manifestBytesMax,
+  ManifestTooLargeError,
+  ManifestUnknownError,
+  type ParsedManifest,
+  parseManifest,
+  type Reference,
+  type RepositoryName,
+  type Tag,
+} from "../oci/index.ts";
+import { blobDataPath } from "../storage/layout.ts";
+import type { ContentCache } from "./content-cache.ts";
+import { requiredOf } from "./manifest-validation.ts";
+import type { Caller, ManifestFact, Page, ReferrerFact } from "./ports/index.ts";
+import type { ManifestContent, Manifests, PutManifest } from "./registry.ts";
+import { leaseTerms, type ServiceParts } from "./services.ts";
+
+/** Files looked at before the loop gets a turn again; a look takes microseconds. */
+const statsAtOnce = 128;
+
+export class ManifestService implements Manifests {
+  readonly #parts: ServiceParts;
+  readonly #cache: ContentCache;
+
+  constructor(parts: ServiceParts, cache: ContentCache) {
+    this.#parts = parts;
+    this.#cache = cache;
+  }
+
+  async find(repository: RepositoryName, reference: Reference): Promise<ManifestFact> {
+    return await this.#withBytes(
+      repository,
+      reference,
+      await this.#findFact(repository, reference),
+    );
+  }
+
+  async findForPush(
+    repository: RepositoryName,
+    reference: Reference,
+    caller: Caller,
+  ): Promise<ManifestFact> {
+    if (this.#parts.options.readOnly || !isDigestReference(reference)) {
+      return await this.find(repository, reference);
+    }
+    const terms = leaseTerms(this.#parts, caller);
+    const fact = await this.#askTwice(repository, reference, () =>
+      this.#parts.index.findAndLeaseManifest(repository, reference, terms),
+    );
+    return await this.#withBytes(repository, reference, fact);
+  }
+
+  async get(repository: RepositoryName, reference: Reference): Promise<ManifestContent> {
+    const fact = await this.#findFact(repository, reference);
+    if (fact === null) throw unknownManifest(repository, reference);
+    const cached = this.#cache.get(fact.digest);
+    if (cached !== null) return { ...fact, bytes: cached };
+    const path = blobDataPath(fact.digest);
+    const bytes = await this.#parts.storage.readSmall(path, manifestBytesMax);
+    // Altered bytes are never served as what they are not (INV-9).
+    if (bytes === null || digestOf(bytes, algorithmOf(fact.digest)) !== fact.digest) {
+      throw unknownManifest(repository, reference);
+    }
+    this.#cache.add(fact.digest, bytes);
+    return { ...fact, bytes };
+  }
+
+  #findFact(repository: RepositoryName, reference: Reference): Promise<ManifestFact | null> {
+    const { index } = this.#parts;
+    return this.#askTwice(repository, reference, () =>
+      isDigestReference(reference)
+        ? index.findManifest(repository, reference)
+        : index.findTag(repository, reference),
+    );
+  }
+
+  /** Asks again if the tree, looked at while it is being compared, had what the index had not (INV-8). */
+  async #askTwice(
+    repository: RepositoryName,
+    reference: Reference,
+    ask: () => Promise<ManifestFact | null>,
+  ): Promise<ManifestFact | null> {
+    const manifest = await ask();
+    if (manifest !== null) return manifest;
+    const lookup = this.#parts.treeLookup();
+    return (await lookup?.manifest(repository, reference)) === true ? await ask() : null;
+  }
+
+  /** A fact whose bytes are missing or of the wrong size counts as absent (INV-9). */
+  async #withBytes(
+    repository: RepositoryName,
+    reference: Reference,
+    manifest: ManifestFact | null,
+  ): Promise<ManifestFact> {
+    if (manifest !== null) {
+      const stat = await this.#parts.storage.stat(blobDataPath(manifest.digest));
+      if (stat?.sizeBytes === manifest.sizeBytes) return manifest;
+    }
+    throw unknownManifest(repository, reference);
+  }
+
+  async put(put: PutManifest): Promise<{
+    readonly digest: Digest;
+    readonly subject: Digest | null;
+    readonly tags: readonly Tag[];
+  }> {
+    const { reference, bytes } = put;
+    if (bytes.byteLength > manifestBytesMax) {
+      throw new ManifestTooLargeError(
+        `the manifest has ${bytes.byteLength} bytes; at most ${manifestBytesMax} are accepted`,
+      );
+    }
+    const byDigest = isDigestReference(reference);
+    const digest = digestOf(bytes, byDigest ? algorithmOf(reference) : put.algorithm);
+    if (byDigest && digest !== reference) {
+      throw new DigestInvalidError(`the manifest has the digest ${digest}, not ${reference}`, {
+        detail: { digest: reference, actual: digest },
+      });
+    }
+    const manifest = parseManifest(bytes, put.contentType);
+    const tags = [...new Set(byDigest ? put.tags : [reference, ...put.tags])];
+    await this.#accept(put, { digest, manifest, tags });
+    this.#cache.add(digest, bytes);
+    return { digest, subject: manifest.subject, tags };
+  }
+
+  async #accept(
+    put: PutManifest,
+    content: {
+      readonly digest: Digest;
+      readonly manifest: ParsedManifest;
+      readonly tags: readonly Tag[];
+    },
+  ): Promise<void> {
+    const { index, storage, locks, followTree } = this.#parts;
+    const { repository, bytes, caller } = put;
+    const { digest, manifest, tags } = content;
+    const required = requiredOf(manifest, this.#parts.options.validation);
+    await this.#requireBytes(
+      repository,
+      required.map((reference) => reference.digest),
+    );
+    await locks.run(digest, async () => {
+      // A manifest's bytes are a blob too: bytes before facts (INV-1), under its exclusion (INV-3).
+      const known = await index.findBlobAnywhere(digest);
+      const there = await storage.stat(blobDataPath(digest));
+      if (known === null || there?.sizeBytes !== bytes.byteLength) {
+        await storage.putFile(blobDataPath(digest), bytes);
+      }
+      const outcome = await index.acceptManifest({
+        repository,
+        digest,
+        sizeBytes: bytes.byteLength,
+        manifest,
+        tags,
+        required,
+        leaseManifest: isDigestReference(put.reference),
+        terms: leaseTerms(this.#parts, caller),
+      });
+      if (outcome.accepted) return;
+      // Refused in a race with a removal: bytes that no fact speaks of do not stay (still excluded).
+      if (known === null && !(await index.isCondemned(digest))) {
+        await storage.remove(blobDataPath(digest));
+      }
+      throw missingContent(repository, outcome.missing);
+    });
+    followTree();
+  }
+
+  /** Refuses early what cannot be accepted: everything required is in the repository, with bytes (INV-9). */
+  async #requireBytes(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
+    const { storage } = this.#parts;
+    const missing: Digest[] = [];
+    for (const [n, digest] of digests.entries()) {
+      const blob = await this.#findRequired(repository, digest);
+      const stat = blob === null ? null : await storage.stat(blobDataPath(digest));
+      if (blob === null || stat?.sizeBytes !== blob.sizeBytes) missing.push(digest);
+      if (n % statsAtOnce === statsAtOnce - 1)
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (missing.length > 0) throw missingContent(repository, missing);
+  }
+
+  async #findRequired(
+    repository: RepositoryName,
+    digest: Digest,
+  ): Promise<{ readonly sizeBytes: number } | null> {
+    const { index } = this.#parts;
+    const blob = await index.findBlob(repository, digest);
+    const lookup = this.#parts.treeLookup();
+    if (blob !== null || lookup === null) return blob;
+    const taken =
+      (await lookup.blob(repository, digest)) || (await lookup.manifest(repository, digest));
+    return taken ? await index.findBlob(repository, digest) : null;
+  }
+
+  async delete(repository: RepositoryName, reference: Reference): Promise<void> {
+    const { index, clock, followTree } = this.#parts;
+    await this.#parts.treeLookup()?.manifest(repository, reference);
+    const outcome = isDigestReference(reference)
+      ? (await index.deleteManifest(repository, reference, clock.now())).outcome
+      : await index.deleteTag(repository, reference, clock.now());
+    if (outcome === "unknown") throw unknownManifest(repository, reference);
+    followTree();
+  }
+
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    page: Page & { readonly artifactType: string | null },
+  ): Promise<readonly ReferrerFact[]> {
+    return this.#parts.index.listReferrers(repository, subject, page);
+  }
+}
+
+function unknownManifest(repository: RepositoryName, reference: Reference): ManifestUnknownError {
+  return new ManifestUnknownError(`${repository} has no manifest ${reference}`, {
+    detail: { name: repository, reference },
+  });
+}
+
+/** How many missing digests an answer names. */
+const missingMax = 100;
+
+function missingContent(
+  repository: RepositoryName,
+  missing: readonly Digest[],
+): ManifestBlobUnknownError {
+  const named = missing.slice(0, missingMax);
+  return new ManifestBlobUnknownError(
+    `the manifest refers to content that ${repository} does not hold; push it first: ${named.join(", ")}`,
+    { detail: named.map((digest) => ({ digest })) },
+  );
+}

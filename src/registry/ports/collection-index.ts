@@ -1,0 +1,184 @@
+// What a collection asks of the index, and does to it. Design: docs/design/garbage-collection.md.
+import type { Digest, RepositoryName, Tag } from "../../oci/index.ts";
+import type { BlobFact } from "./facts.ts";
+
+/** A blob or manifest that some event may have made garbage. `repository` null: no repository's. */
+export interface Candidate {
+  readonly repository: RepositoryName | null;
+  readonly digest: Digest;
+}
+
+/** A place in the queue of candidates: when it was due, and its number. */
+export type QueuePosition = readonly [dueMs: number, id: number];
+
+export interface QueuePage {
+  /** The position of the last candidate of the page before; null: from the start. */
+  readonly after: QueuePosition | null;
+  readonly limit: number;
+  readonly nowMs: number;
+}
+
+/** What shall go of what no tag and no lease reaches. */
+export interface RemovalPolicy {
+  /** Also manifests that merely have no tag; without it only referrers whose subject was removed. */
+  readonly untagged: boolean;
+  /** With `untagged`: only those that have had no tag since then or longer. */
+  readonly untaggedBeforeMs: number;
+}
+
+/**
+ * Why a manifest stays: by itself (`tag`, `lease`), by what leads to it (`namer`), because its
+ * repository cannot be judged (`unreadable`), or because the policy does not ask for it (`policy`).
+ */
+export type ManifestKeeper = "tag" | "lease" | "namer" | "unreadable" | "policy";
+
+/** All that a decision on one manifest needs. */
+export interface ManifestStanding {
+  /** Null when it was asked for by name and is no candidate. */
+  readonly position: QueuePosition | null;
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  /** Bytes of the manifest itself. */
+  readonly sizeBytes: number;
+  /** Null: nothing that stays reaches it (design §3, "the closure"), so it goes. */
+  readonly keptBy: ManifestKeeper | null;
+  /** End of the lease that keeps it, its own or of what leads to it; null: no lease does. */
+  readonly leasedUntilMs: number | null;
+}
+
+/** All that a decision on one blob needs. */
+export interface BlobStanding {
+  /** Null when it was asked for by name and is no candidate. */
+  readonly position: QueuePosition | null;
+  readonly repository: RepositoryName | null;
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  /** Its bytes are there and it is not condemned yet. */
+  readonly present: boolean;
+  /** The repository has a layer link to it. */
+  readonly linked: boolean;
+  /** A manifest of this repository names it, or the repository cannot be judged (INV-7). */
+  readonly neededHere: boolean;
+  /** A live manifest anywhere is it or names it, or an unreadable repository links it. */
+  readonly referenced: boolean;
+  /** End of the longest live lease on it in this repository or, for the blob, in any; null: none. */
+  readonly leasedHereUntilMs: number | null;
+  readonly leasedUntilMs: number | null;
+  /** Taken in from the tree unreferenced, modified then: perhaps a foreign push under way (design §5). */
+  readonly foreignSinceMs: number | null;
+}
+
+/** A manifest in a repository. */
+export interface RepositoryManifest {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+}
+
+export interface CondemnOptions {
+  readonly nowMs: number;
+  /** Bytes taken in from the tree younger than this are spared (design §5). */
+  readonly foreignGraceMs: number;
+}
+
+export interface CondemnOutcome {
+  /** From now on these answer 404; their bytes may be unlinked under their exclusion (INV-3, INV-6). */
+  readonly condemned: readonly BlobFact[];
+  readonly linksRemoved: readonly {
+    readonly repository: RepositoryName;
+    readonly digest: Digest;
+  }[];
+}
+
+export interface Totals {
+  /** Blobs with bytes, condemned ones not counted; manifests' own bytes included. */
+  readonly blobs: number;
+  readonly blobBytes: number;
+  /** Manifests over all repositories: one in two repositories counts twice. */
+  readonly manifests: number;
+  readonly repositories: number;
+}
+
+export interface RemovedManifest extends RepositoryManifest {
+  /** Tags in whose history it stood; those entries go too. */
+  readonly tagHistory: readonly Tag[];
+}
+
+/** A page of a table that a full collection walks, in key order. */
+export interface EnqueuePage {
+  readonly what: "blobs" | "layers" | "manifests" | "repositories";
+  /** Opaque; what the page before returned as `next`, null at first. */
+  readonly after: string | null;
+  readonly limit: number;
+  readonly nowMs: number;
+}
+
+export interface CollectionIndex {
+  totals(): Promise<Totals>;
+
+  /**
+   * Manifests that may have become garbage and are due, in queue order, each with its standing. Those
+   * that an earlier run left because nothing asked for untagged ones come only with `policy.untagged`.
+   */
+  manifestCandidates(
+    page: QueuePage & { readonly policy: RemovalPolicy },
+  ): Promise<readonly ManifestStanding[]>;
+  /** The standing of those of the manifests that are there; they need not be candidates. */
+  manifestStandings(
+    manifests: readonly RepositoryManifest[],
+    options: { readonly nowMs: number; readonly policy: RemovalPolicy },
+  ): Promise<readonly ManifestStanding[]>;
+  /** Blobs and layer links likewise. */
+  blobCandidates(page: QueuePage): Promise<readonly BlobStanding[]>;
+  /** The standing of blobs that need not be candidates (a dry run asks what a removal would free). */
+  blobStandings(candidates: readonly Candidate[], nowMs: number): Promise<readonly BlobStanding[]>;
+  /** What a manifest names, whatever the kind; itself not included. */
+  namedByManifest(digest: Digest): Promise<readonly Digest[]>;
+  /**
+   * Live manifests that are this blob, name it, or cannot be read in a repository that links it and so
+   * might (INV-7); in one repository or (null) in any; paged. One may come twice.
+   */
+  namersOf(
+    digest: Digest,
+    page: {
+      readonly offset: number;
+      readonly limit: number;
+      readonly repository: RepositoryName | null;
+    },
+  ): Promise<readonly RepositoryManifest[]>;
+
+  /** Puts into the queue what nothing holds and the queue had missed (`--full`); how many that were. */
+  enqueuePage(
+    page: EnqueuePage,
+  ): Promise<{ readonly next: string | null; readonly missed: number }>;
+
+  /**
+   * Settles manifest candidates, re-checked inside the transaction: removes those that nothing keeps;
+   * links, blobs and manifests that this may free become candidates. One that is kept leaves the queue,
+   * one that is leased is postponed, and one that only the policy keeps is held in the queue.
+   */
+  removeManifests(
+    manifests: readonly RepositoryManifest[],
+    options: { readonly nowMs: number; readonly policy: RemovalPolicy },
+  ): Promise<readonly RemovedManifest[]>;
+  /**
+   * Settles blob candidates, re-checked inside the transaction (INV-6): removes the layer link that
+   * nothing needs, condemns the blob that nothing holds, postpones what is leased, leaves due what is
+   * foreign and young, and drops from the queue what a reference holds. At most 100 at a time.
+   */
+  condemn(candidates: readonly Candidate[], options: CondemnOptions): Promise<CondemnOutcome>;
+  /** Blobs condemned and not yet forgotten, also those that a killed run left (INV-3); digest order. */
+  listCondemned(page: {
+    readonly after: Digest | null;
+    readonly limit: number;
+  }): Promise<readonly BlobFact[]>;
+  /** Whether the blob is condemned in this state. Asked under its exclusion before the unlink. */
+  isCondemned(digest: Digest): Promise<boolean>;
+  /** The bytes are gone: forgets those that are still condemned. */
+  forget(digests: readonly Digest[]): Promise<void>;
+  /** Drops repositories that hold nothing any more, re-checked; which ones. */
+  dropEmptyRepositories(limit: number): Promise<readonly RepositoryName[]>;
+  /** Those that `dropEmptyRepositories` would drop now. */
+  emptyRepositories(limit: number): Promise<readonly RepositoryName[]>;
+  /** Forgets leases that are over; how many. Their blobs have been candidates since they began. */
+  expireLeases(options: { readonly nowMs: number; readonly limit: number }): Promise<number>;
+}

@@ -1,0 +1,175 @@
+// The port to the facts: which repository holds which manifest, what refers to what, sizes, tags,
+// leases, what the tree still owes, what may be garbage. Every method is one whole domain operation and
+// one atomic, serialisable transaction; no transaction is ever handed out. A method that changes
+// something resolves when the change is durable. All may be called during a collection.
+// Design: docs/design/write-ordering.md (INV-1 to INV-9).
+import type {
+  Digest,
+  ParsedManifest,
+  ReferenceKind,
+  RepositoryName,
+  Tag,
+} from "../../oci/index.ts";
+import type {
+  BlobFact,
+  Caller,
+  ManifestFact,
+  Page,
+  ReferrerFact,
+  TreePlace,
+  UploadFact,
+} from "./facts.ts";
+import type { CollectionIndex } from "./collection-index.ts";
+import type { ComparisonIndex } from "./comparison-index.ts";
+
+/** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
+export interface LeaseTerms {
+  readonly caller: Caller;
+  readonly nowMs: number;
+  readonly graceMs: number;
+}
+
+export interface AcceptManifest {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly manifest: ParsedManifest;
+  /** Tags that shall name it, deduplicated. */
+  readonly tags: readonly Tag[];
+  /** Whether the manifest was pushed by digest, and so is leased itself (INV-5). */
+  readonly leaseManifest: boolean;
+  /**
+   * What must be there (INV-4), a subset of the manifest's references: already without what is exempt.
+   * A `manifest` may also be a blob of the repository.
+   */
+  readonly required: readonly { readonly digest: Digest; readonly kind: ReferenceKind }[];
+  readonly terms: LeaseTerms;
+}
+
+export type AcceptOutcome =
+  { readonly accepted: true } | { readonly accepted: false; readonly missing: readonly Digest[] };
+
+export interface RedoRecord {
+  readonly place: TreePlace;
+  readonly version: number;
+  /** Whether the fact stands now; if not, its place in the tree shall be empty. */
+  readonly stands: boolean;
+  /** What the link shall hold; null where the fact does not stand, and for repositories. */
+  readonly value: Digest | null;
+}
+
+export type DeleteOutcome = "deleted" | "unknown";
+
+export interface UnlinkOutcome {
+  readonly outcome: "deleted" | "unknown" | "needed";
+  /** With `needed`: manifests of the repository that refer to the blob, at most 10. */
+  readonly neededBy: readonly Digest[];
+}
+
+export type * from "./collection-index.ts";
+export type * from "./comparison-index.ts";
+export type * from "./facts.ts";
+
+export interface Index extends CollectionIndex, ComparisonIndex {
+  // Look-ups. Each sees one consistent, durable state.
+
+  /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
+  findBlob(repository: RepositoryName, digest: Digest): Promise<BlobFact | null>;
+  /** The blob if its bytes are there and not condemned, wherever it is linked. */
+  findBlobAnywhere(digest: Digest): Promise<BlobFact | null>;
+  findManifest(repository: RepositoryName, digest: Digest): Promise<ManifestFact | null>;
+  findTag(repository: RepositoryName, tag: Tag): Promise<ManifestFact | null>;
+  /** Sizes of those of the digests that have bytes; one look-up for all. */
+  findSizes(digests: readonly Digest[]): Promise<ReadonlyMap<Digest, number>>;
+  /** Tags in byte order; null when the repository is unknown. */
+  listTags(repository: RepositoryName, page: Page): Promise<readonly Tag[] | null>;
+  /** Repositories that hold at least one manifest, in byte order. */
+  listRepositories(page: Page): Promise<readonly RepositoryName[]>;
+  /** Manifests of the repository that name the subject, in digest order. */
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    page: Page & { readonly artifactType: string | null },
+  ): Promise<readonly ReferrerFact[]>;
+  findUpload(repository: RepositoryName, id: string): Promise<UploadFact | null>;
+  /** Uploads untouched since `beforeMs`, oldest first. */
+  listIdleUploads(beforeMs: number, limit: number): Promise<readonly UploadFact[]>;
+
+  // Pushing.
+
+  beginUpload(upload: UploadFact & { readonly terms: LeaseTerms }): Promise<void>;
+  /** The upload receives bytes: it stays, and so do its caller's leases in that repository (INV-5). */
+  touchUpload(upload: {
+    readonly id: string;
+    readonly repository: RepositoryName;
+    readonly terms: LeaseTerms;
+  }): Promise<void>;
+  /** Forgets the upload if nothing has touched it since then; whether that was so. */
+  expireUpload(id: string, idleSinceMs: number): Promise<boolean>;
+  /** Forgets the upload. Forgetting what is not there is not an error. */
+  endUpload(id: string): Promise<void>;
+  /**
+   * The bytes are at their final path (INV-1): the blob exists, is linked in the repository, leased to
+   * the caller, no longer condemned, and the upload is over. Idempotent.
+   */
+  finishUpload(finished: {
+    readonly id: string | null;
+    readonly repository: RepositoryName;
+    readonly digest: Digest;
+    readonly sizeBytes: number;
+    readonly terms: LeaseTerms;
+  }): Promise<void>;
+  /**
+   * Links the blob in another repository, leases it there and moves the caller's lease. `from` null:
+   * wherever it is linked. False when it is not in `from` or is condemned.
+   */
+  mountBlob(mount: {
+    readonly digest: Digest;
+    readonly from: RepositoryName | null;
+    readonly to: RepositoryName;
+    readonly terms: LeaseTerms;
+  }): Promise<BlobFact | null>;
+  /** Looks the blob up and leases it in the same transaction (HEAD by a caller who may push). */
+  findAndLeaseBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    terms: LeaseTerms,
+  ): Promise<BlobFact | null>;
+  /** Likewise for a manifest (HEAD by digest). */
+  findAndLeaseManifest(
+    repository: RepositoryName,
+    digest: Digest,
+    terms: LeaseTerms,
+  ): Promise<ManifestFact | null>;
+  /** The manifest's own bytes are at their final path: it exists in the repository, with its tags (INV-4). */
+  acceptManifest(accept: AcceptManifest): Promise<AcceptOutcome>;
+
+  // Deleting.
+
+  /** The manifest leaves the repository, its tags with it. */
+  deleteManifest(
+    repository: RepositoryName,
+    digest: Digest,
+    nowMs: number,
+  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
+  deleteTag(repository: RepositoryName, tag: Tag, nowMs: number): Promise<DeleteOutcome>;
+  /** Takes a blob out of a repository, unless one of its manifests needs it. */
+  unlinkBlob(repository: RepositoryName, digest: Digest, nowMs: number): Promise<UnlinkOutcome>;
+
+  // The tree follows (INV-2).
+
+  /** The oldest redo records, each with the value that the fact has in this state. */
+  pendingRedo(limit: number): Promise<readonly RedoRecord[]>;
+  /** Clears records whose places are durable in the tree; one that was renewed meanwhile stays. */
+  clearRedo(records: readonly RedoRecord[]): Promise<void>;
+
+  // Life.
+
+  /** The random id that root and index share; null until `setRootId`. */
+  rootId(): Promise<string | null>;
+  setRootId(id: string): Promise<void>;
+  /** Writes the whole log into the database file and empties it. */
+  checkpoint(): Promise<void>;
+  /** Checkpoints and closes. Nothing may be called afterwards. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,58 @@
+// What the services of this room are made of, and the two things that they all do.
+import type { Digest, Reference, RepositoryName } from "../oci/index.ts";
+import type { DigestLocks } from "./keyed-locks.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Caller, Index, LeaseTerms } from "./ports/index.ts";
+import type { Storage } from "./ports/storage.ts";
+
+/** What happens outside a request and must not be lost without a word. */
+export interface Reports {
+  readonly error: (message: string, error: unknown) => void;
+  readonly info: (message: string) => void;
+}
+
+/**
+ * Looks at the tree for what the index does not know, while the two are being compared (INV-8).
+ * True: something was taken in, so ask the index again.
+ */
+export interface TreeLookup {
+  manifest(repository: RepositoryName, reference: Reference): Promise<boolean>;
+  blob(repository: RepositoryName, digest: Digest): Promise<boolean>;
+  repository(repository: RepositoryName): Promise<boolean>;
+}
+
+export interface ServiceParts {
+  readonly index: Index;
+  readonly storage: Storage;
+  readonly locks: DigestLocks;
+  readonly clock: Clock;
+  readonly reports: Reports;
+  /** Lets the tree follow what has just been committed (INV-2). */
+  readonly followTree: () => void;
+  /** Null once tree and index are known to agree. */
+  readonly treeLookup: () => TreeLookup | null;
+  readonly options: ServiceOptions;
+}
+
+export interface ServiceOptions {
+  /** How long a lease lasts (`gc.grace`). */
+  readonly graceMs: number;
+  /** `storage.maintenance.readonly`: then nothing is written, leases neither (INV-5). */
+  readonly readOnly: boolean;
+  readonly validation: ManifestValidation;
+}
+
+export interface ManifestValidation {
+  /** URLs of foreign layers; null: any http or https URL. */
+  readonly urlsAllow: readonly RegExp[] | null;
+  readonly urlsDeny: readonly RegExp[];
+  /** Which children of an index must be there: all, none, or those of these platforms. */
+  readonly indexChildren:
+    | "all"
+    | "none"
+    | readonly { readonly os: string; readonly architecture: string; readonly variant?: string }[];
+}
+
+export function leaseTerms(parts: ServiceParts, caller: Caller): LeaseTerms {
+  return { caller, nowMs: parts.clock.now(), graceMs: parts.options.graceMs };
+}

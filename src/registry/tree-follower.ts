@@ -1,0 +1,109 @@
+// Makes the tree follow the facts (INV-2): applies redo records in batches, off the request path, and
+// clears them once the files and directories that they name are durable. Never reads the tree.
+import { dirname } from "node:path/posix";
+import { digestAlgorithms, type RepositoryName } from "../oci/index.ts";
+import { repositoriesRoot, repositoryDirectory, treePlacePath } from "../storage/layout.ts";
+import type { Index, RedoRecord } from "./ports/index.ts";
+import type { SmallFileChange, Storage } from "./ports/storage.ts";
+import type { Reports } from "./services.ts";
+
+/** Links written together share the fsync of their directories; also bounds memory. */
+const batchMax = 512;
+/** A little patience lets the records of one push, and of pushes beside it, come together. */
+const gatherMs = 10;
+/** After a failure (a full disk, say) the tree is tried again this much later. */
+const retryMs = 2_000;
+
+export interface FollowerParts {
+  readonly index: Pick<Index, "pendingRedo" | "clearRedo">;
+  readonly storage: Storage;
+  readonly reports: Reports;
+}
+
+export class TreeFollower {
+  readonly #parts: FollowerParts;
+  #timer: Timer | null = null;
+  #running: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(parts: FollowerParts) {
+    this.#parts = parts;
+  }
+
+  /** Something was committed. Returns at once. */
+  wake(): void {
+    this.#schedule(gatherMs);
+  }
+
+  /** Applies everything that is owed now; resolves when nothing is. @throws StorageError */
+  async catchUp(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+    const run = this.#applyAll();
+    this.#running = run.catch(() => undefined).finally(() => (this.#running = null));
+    await run;
+  }
+
+  /** No more runs of its own; one under way is waited for. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#running !== null) await this.#running;
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#stopped || this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.catchUp().catch((error: unknown) => {
+        this.#parts.reports.error("the tree could not follow the index; trying again", error);
+        this.#schedule(retryMs);
+      });
+    }, delayMs);
+  }
+
+  async #applyAll(): Promise<void> {
+    const { index } = this.#parts;
+    for (;;) {
+      const records = await index.pendingRedo(batchMax);
+      if (records.length === 0) return;
+      await this.#apply(records);
+      await index.clearRedo(records);
+    }
+  }
+
+  async #apply(records: readonly RedoRecord[]): Promise<void> {
+    const { storage } = this.#parts;
+    const links = records.filter(({ place }) => place.kind !== "repository");
+    const changes = links.map(({ place, value }): SmallFileChange => {
+      return { path: treePlacePath(place), content: value };
+    });
+    await storage.applyChanges(changes);
+    for (const { place, stands } of links) {
+      if (stands) continue;
+      const directory = dirname(treePlacePath(place));
+      await storage.removeEmptyDirectories(directory, repositoryDirectory(place.repository));
+    }
+    for (const { place, stands } of records) {
+      if (place.kind !== "repository" || stands) continue;
+      for (const directory of repositorySubdirectories(place.repository)) {
+        await storage.removeEmptyDirectories(directory, repositoriesRoot);
+      }
+    }
+  }
+}
+
+/** The directories that an emptied repository may leave behind, deepest first. */
+function repositorySubdirectories(repository: RepositoryName): string[] {
+  const directory = repositoryDirectory(repository);
+  return [
+    ...digestAlgorithms.map((algorithm) => `${directory}/_layers/${algorithm}`),
+    ...digestAlgorithms.map((algorithm) => `${directory}/_manifests/revisions/${algorithm}`),
+    `${directory}/_layers`,
+    `${directory}/_manifests/revisions`,
+    `${directory}/_manifests/tags`,
+    `${directory}/_manifests`,
+    `${directory}/_uploads`,
+    directory,
+  ];
+}

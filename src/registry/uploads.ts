@@ -1,0 +1,237 @@
+// Upload sessions: bytes come in, are hashed and stored as they come, and end as a blob or not at all.
+// Keeps INV-1: bytes are complete, digest-checked and durable at their final path before the index knows
+// them; one writer a session. Design: docs/design/upload-sessions.md.
+import {
+  algorithmOf,
+  BlobUploadUnknownError,
+  type Digest,
+  type DigestAlgorithm,
+  DigestInvalidError,
+  RangeInvalidError,
+  type RepositoryName,
+  SizeInvalidError,
+} from "../oci/index.ts";
+import {
+  blobDataPath,
+  repositoryDirectory,
+  uploadDataPath,
+  uploadDirectory,
+  uploadStartedAtPath,
+} from "../storage/layout.ts";
+import { BackgroundWork } from "./background-work.ts";
+import type { BlobFact, Caller, UploadFact } from "./ports/index.ts";
+import type { SmallFileChange } from "./ports/storage.ts";
+import type { UploadBody, Uploads } from "./registry.ts";
+import { leaseTerms, type ServiceParts } from "./services.ts";
+import { type Session, UploadSessions } from "./upload-sessions.ts";
+
+/** How often an upload that receives bytes says so to the index, as a part of the grace (INV-5). */
+const touchesPerGrace = 4;
+
+/** Open sessions that a stop writes the start of; of more, the oldest, which are purged first. */
+const openUploadsMax = 10_000;
+
+interface UploadKey {
+  readonly repository: RepositoryName;
+  readonly id: string;
+  readonly caller: Caller;
+}
+
+export class UploadService implements Uploads {
+  readonly #parts: ServiceParts;
+  readonly #sessions: UploadSessions;
+  readonly #cleaning: BackgroundWork;
+
+  constructor(parts: ServiceParts) {
+    this.#parts = parts;
+    this.#sessions = new UploadSessions(parts.storage);
+    this.#cleaning = new BackgroundWork(parts.reports);
+  }
+
+  async begin(
+    repository: RepositoryName,
+    options: { readonly caller: Caller; readonly algorithm: DigestAlgorithm },
+  ): Promise<UploadFact> {
+    const terms = leaseTerms(this.#parts, options.caller);
+    const upload = { id: crypto.randomUUID(), repository, startedAtMs: terms.nowMs };
+    // Nothing in the tree yet: the first bytes bring the session's directory with them.
+    await this.#parts.index.beginUpload({ ...upload, terms });
+    this.#sessions.open(upload.id, options.algorithm, terms.nowMs);
+    return upload;
+  }
+
+  status(repository: RepositoryName, id: string): Promise<{ readonly sizeBytes: number }> {
+    return this.#sessions.locks.run(id, async () => {
+      await this.#require(repository, id);
+      return { sizeBytes: await this.#storedBytes(repository, id) };
+    });
+  }
+
+  append(upload: UploadKey, body: UploadBody): Promise<{ readonly sizeBytes: number }> {
+    return this.#sessions.locks.run(upload.id, async () => {
+      const fact = await this.#require(upload.repository, upload.id);
+      const { sizeBytes } = await this.#receive(fact, upload.caller, body);
+      return { sizeBytes };
+    });
+  }
+
+  finish(upload: UploadKey, digest: Digest, body: UploadBody | null): Promise<BlobFact> {
+    const { repository, id, caller } = upload;
+    return this.#sessions.locks.run(id, async () => {
+      const fact = await this.#require(repository, id);
+      const last = body ?? { stream: nothing(), from: null, lengthBytes: null };
+      const { session, sizeBytes } = await this.#receive(fact, caller, last);
+      const stored = { path: uploadDataPath(repository, id), sizeBytes };
+      const actual = await this.#sessions.digest(session, stored, algorithmOf(digest));
+      if (actual !== digest) {
+        await this.#end(repository, id);
+        throw new DigestInvalidError(
+          `the ${sizeBytes} bytes that arrived have the digest ${actual}, not ${digest}; nothing was kept`,
+          { detail: { digest, actual } },
+        );
+      }
+      await this.#publish(upload, digest, sizeBytes);
+      this.#sessions.close(id);
+      this.#removeFiles(repository, id);
+      return { digest, sizeBytes };
+    });
+  }
+
+  cancel(repository: RepositoryName, id: string): Promise<void> {
+    return this.#sessions.locks.run(id, async () => {
+      await this.#require(repository, id);
+      await this.#end(repository, id);
+    });
+  }
+
+  /** Ends an upload that nobody has touched since then. False: somebody has meanwhile. */
+  expire(upload: UploadFact, idleSinceMs: number): Promise<boolean> {
+    const { repository, id } = upload;
+    return this.#sessions.locks.run(id, async () => {
+      if (!(await this.#parts.index.expireUpload(id, idleSinceMs))) return false;
+      await this.#end(repository, id);
+      return true;
+    });
+  }
+
+  /**
+   * Before a clean stop: files of finished uploads are gone, and those that go on say since when. Nobody
+   * reads that while we run, but a classic registry that comes back to this tree purges by it.
+   */
+  async settle(): Promise<void> {
+    const { index, storage, clock } = this.#parts;
+    await this.#cleaning.settle();
+    const open = await index.listIdleUploads(clock.now() + 1, openUploadsMax);
+    const changes: SmallFileChange[] = [];
+    for (const { repository, id, startedAtMs } of open) {
+      if ((await storage.stat(uploadDataPath(repository, id))) === null) continue;
+      const content = new Date(startedAtMs).toISOString();
+      changes.push({ path: uploadStartedAtPath(repository, id), content });
+    }
+    if (changes.length > 0) await storage.applyChanges(changes);
+  }
+
+  async #require(repository: RepositoryName, id: string): Promise<UploadFact> {
+    const upload = await this.#parts.index.findUpload(repository, id);
+    if (upload !== null) return upload;
+    throw new BlobUploadUnknownError(
+      `${repository} has no upload ${id.slice(0, 64)}; it was finished, cancelled or has expired: begin a new one`,
+    );
+  }
+
+  async #storedBytes(repository: RepositoryName, id: string): Promise<number> {
+    const stat = await this.#parts.storage.stat(uploadDataPath(repository, id));
+    return stat?.sizeBytes ?? 0;
+  }
+
+  /** Takes in a body. When it fails half-way for its sender's sake, what arrived stays. */
+  async #receive(
+    upload: UploadFact,
+    caller: Caller,
+    body: UploadBody,
+  ): Promise<{ session: Session; sizeBytes: number }> {
+    const { repository, id } = upload;
+    const path = uploadDataPath(repository, id);
+    const before = await this.#storedBytes(repository, id);
+    if (body.from !== null && body.from !== before) {
+      throw new RangeInvalidError(
+        `the upload holds ${before} bytes, the part begins at ${body.from}; go on at ${before}`,
+        { size: before },
+      );
+    }
+    const session = await this.#sessions.resume(id, { path, sizeBytes: before });
+    const writer = await this.#parts.storage.openUpload(path);
+    try {
+      for await (const chunk of body.stream) {
+        const received = writer.sizeBytes - before + chunk.byteLength;
+        if (body.lengthBytes !== null && received > body.lengthBytes) break;
+        session.hasher.update(chunk);
+        session.hashedBytes += chunk.byteLength;
+        await writer.append(chunk);
+        await this.#touch(upload, session, caller);
+      }
+    } catch (error) {
+      this.#sessions.forgetDigest(id);
+      throw error;
+    } finally {
+      await writer.close();
+    }
+    const received = writer.sizeBytes - before;
+    if (body.lengthBytes !== null && received !== body.lengthBytes) {
+      await this.#takeBack(upload, before);
+      throw new SizeInvalidError(
+        `${body.lengthBytes} bytes were announced, another number arrived; the upload stays at ${before} bytes`,
+        { detail: { announced: body.lengthBytes, received } },
+      );
+    }
+    return { session, sizeBytes: writer.sizeBytes };
+  }
+
+  async #takeBack(upload: UploadFact, sizeBytes: number): Promise<void> {
+    this.#sessions.forgetDigest(upload.id);
+    await this.#parts.storage.truncate(uploadDataPath(upload.repository, upload.id), sizeBytes);
+  }
+
+  /** An upload that receives bytes keeps its caller's leases in the repository alive (INV-5). */
+  async #touch(upload: UploadFact, session: Session, caller: Caller): Promise<void> {
+    const terms = leaseTerms(this.#parts, caller);
+    if (terms.nowMs - session.touchedAtMs < terms.graceMs / touchesPerGrace) return;
+    session.touchedAtMs = terms.nowMs;
+    await this.#parts.index.touchUpload({ id: upload.id, repository: upload.repository, terms });
+  }
+
+  /** Bytes before facts (INV-1), under the digest's exclusion, so that no removal comes between (INV-3). */
+  async #publish(upload: UploadKey, digest: Digest, sizeBytes: number): Promise<void> {
+    const { index, storage, locks, followTree } = this.#parts;
+    const { repository, id, caller } = upload;
+    await locks.run(digest, async () => {
+      const known = await index.findBlobAnywhere(digest);
+      const there = await storage.stat(blobDataPath(digest));
+      if (known === null || there?.sizeBytes !== sizeBytes) {
+        await storage.publish(uploadDataPath(repository, id), blobDataPath(digest));
+      }
+      const terms = leaseTerms(this.#parts, caller);
+      await index.finishUpload({ id, repository, digest, sizeBytes, terms });
+    });
+    followTree();
+  }
+
+  async #end(repository: RepositoryName, id: string): Promise<void> {
+    await this.#parts.index.endUpload(id);
+    this.#sessions.close(id);
+    this.#removeFiles(repository, id);
+  }
+
+  /** The session is over; its files go when there is time. What a kill leaves, the comparison finds. */
+  #removeFiles(repository: RepositoryName, id: string): void {
+    const { storage } = this.#parts;
+    const directory = uploadDirectory(repository, id);
+    this.#cleaning.add(`removing the files of upload ${id}`, async () => {
+      await storage.removeAll(directory);
+      const parent = `${repositoryDirectory(repository)}/_uploads`;
+      await storage.removeEmptyDirectories(parent, repositoryDirectory(repository));
+    });
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}

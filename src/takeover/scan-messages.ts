@@ -1,0 +1,36 @@
+// What the main thread and the scanning worker say to each other.
+import type { Difference, TreeProblem } from "../registry/ports/index.ts";
+import type { Seen, Share } from "./scan.ts";
+import type { Finding, VerifyCounts } from "./verify-findings.ts";
+
+export type ScanMode = "first-build" | "compare" | "verify";
+
+export interface ScanJob {
+  readonly mode: ScanMode;
+  readonly rootDirectory: string;
+  readonly indexPath: string;
+  readonly nowMs: number;
+  /** With `verify`: also reads every byte of every blob. */
+  readonly hash: boolean;
+}
+
+export type ToScan =
+  /** Walk a share of the tree. */
+  | { readonly kind: "walk"; readonly job: ScanJob; readonly share: Share }
+  /** All shares have been walked and taken in; `seen` is what they saw together. */
+  | { readonly kind: "finish"; readonly seen: Seen }
+  /** One batch has been dealt with. */
+  | { readonly kind: "taken" }
+  | { readonly kind: "stop" };
+
+/** Batches are each answered with `taken`. */
+export type FromScan =
+  | { readonly kind: "differences"; readonly differences: readonly Difference[] }
+  | { readonly kind: "problems"; readonly problems: readonly TreeProblem[] }
+  | { readonly kind: "findings"; readonly findings: readonly Finding[] }
+  | { readonly kind: "progress"; readonly seen: Seen }
+  /** The share has been walked, and everything of it dealt with. */
+  | { readonly kind: "walked"; readonly seen: Seen }
+  /** After `finish`: the worker has let go of everything. */
+  | { readonly kind: "done"; readonly counts: VerifyCounts | null }
+  | { readonly kind: "failed"; readonly message: string };

@@ -1,0 +1,30 @@
+// The contract of the index port, for every driver. PostgreSQL will be the third.
+import { describe, setDefaultTimeout } from "bun:test";
+import { condemnContract, removalContract } from "./index/collecting-contract.ts";
+import { absorbContract, unreadableContract } from "./index/comparing-contract.ts";
+import { deleteContract, redoContract } from "./index/deleting-contract.ts";
+import { fileDriver, memoryDriver } from "./index/fixture.ts";
+import { leaseContract } from "./index/leases-contract.ts";
+import { namesContract } from "./index/names-contract.ts";
+import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
+import { queueContract } from "./index/queue-contract.ts";
+
+// A slow disk and a busy machine are no failure.
+setDefaultTimeout(300_000);
+
+for (const driver of [memoryDriver, fileDriver]) {
+  describe(`index ${driver.name}`, () => {
+    uploadContract(driver);
+    mountContract(driver);
+    acceptContract(driver);
+    leaseContract(driver);
+    namesContract(driver);
+    deleteContract(driver);
+    redoContract(driver);
+    condemnContract(driver);
+    removalContract(driver);
+    unreadableContract(driver);
+    absorbContract(driver);
+    queueContract(driver);
+  });
+}

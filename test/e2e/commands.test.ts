@@ -1,0 +1,356 @@
+// The command line from outside: exit codes, messages and streams of each command, and what becomes of
+// a root when a server is stopped, killed, or started twice.
+import { existsSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+
+import { digestsOf, makeImage } from "../support/images.ts";
+import { PushClient } from "../support/push-client.ts";
+import type { CommandResult } from "../support/registry-process.ts";
+import { registry } from "../support/registry-process.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { filesBelow, storedDigests, withSandbox } from "./sandbox.ts";
+
+setDefaultTimeout(60_000);
+
+const repository = "team/app";
+const kept = makeImage("commands/kept", [4096, 1024]);
+const doomed = makeImage("commands/doomed", [4096, 1024]);
+const noEnvironment = { env: { REGISTRY_CONFIGURATION_PATH: "" } };
+const classicDefaults = ["/etc/docker/registry/config.yml", "/etc/distribution/config.yml"];
+
+function outputOf(result: CommandResult): string {
+  return `${result.stdout}\n${result.stderr}`;
+}
+
+/** Pushes both images and deletes one, as the start of a collection. */
+async function pushAndDelete(url: string): Promise<void> {
+  const http = new PushClient(url);
+  await http.push(repository, "kept", kept);
+  await http.push(repository, "doomed", doomed);
+  await http.deleteManifest(repository, doomed.manifest.digest);
+}
+
+async function replaceInConfig(sandbox: Sandbox, from: string, to: string): Promise<void> {
+  const text = await readFile(sandbox.configPath, "utf8");
+  expect(text).toContain(from);
+  await writeFile(sandbox.configPath, text.replace(from, to));
+}
+
+describe("help and version", () => {
+  test("--version prints one line with a number", async () => {
+    const result = await registry(["--version"]);
+    expect(result).toMatchObject({ exitCode: 0 });
+    expect(result.stdout.trim()).toMatch(/^.*\d+\.\d+\.\d+.*$/);
+  });
+
+  test("--help names the commands and shows examples", async () => {
+    const result = await registry(["--help"]);
+    expect(result.exitCode).toBe(0);
+    expect(result.stdout).toMatch(/example/i);
+    for (const command of ["serve", "garbage-collect", "verify", "reindex", "config"]) {
+      expect(result.stdout).toContain(command);
+    }
+  });
+
+  test("an unknown command is an error", async () => {
+    const result = await registry(["garbage-colect"]);
+    expect(result.exitCode).not.toBe(0);
+    expect(outputOf(result)).toContain("garbage-colect");
+  });
+});
+
+describe("configuration", () => {
+  test("no path at all: the first of the classic's places, else exit 1, and it says so", async () => {
+    const found = classicDefaults.find((path) => existsSync(path));
+    const result = await registry(["config"], noEnvironment);
+    if (found === undefined) {
+      expect(result.exitCode).toBe(1);
+      expect(result.stderr).toMatch(/configuration path unspecified/i);
+    } else {
+      expect(outputOf(result)).toContain(found);
+    }
+  });
+
+  test("a path where nothing is: exit 1, and it names the path", async () => {
+    for (const command of ["serve", "garbage-collect", "verify", "reindex", "config"]) {
+      const result = await registry([command, "/nonexistent/config.yml"]);
+      expect(result.exitCode).toBe(1);
+      expect(result.stderr).toContain("/nonexistent/config.yml");
+    }
+  });
+
+  test(
+    "a wrong value: exit 1, with key, value, what was expected, and the line",
+    withSandbox(async (sandbox) => {
+      await replaceInConfig(sandbox, "enabled: true", "enabled: maybe");
+      for (const command of ["serve", "garbage-collect"]) {
+        const result = await sandbox.command(command);
+        expect(result.exitCode).toBe(1);
+        expect(result.stderr).toContain("storage.delete.enabled");
+        expect(result.stderr).toContain("maybe");
+        expect(result.stderr).toMatch(/true|boolean/);
+        expect(result.stderr).toMatch(/line 7\b|config\.yml:7\b/);
+      }
+    }),
+  );
+
+  test(
+    "a known key that is not built yet: exit 1, and it names the key",
+    withSandbox(
+      async (sandbox) => {
+        const result = await sandbox.command("serve");
+        expect(result.exitCode).toBe(1);
+        expect(result.stderr).toContain("proxy");
+      },
+      { more: "proxy:\n  remoteurl: http://127.0.0.1:1\n" },
+    ),
+  );
+
+  test(
+    "config prints what is in effect, masks secrets and names unknown keys",
+    withSandbox(
+      async (sandbox) => {
+        await replaceInConfig(sandbox, "http:\n", "http:\n secret: hunter2hunter2\n");
+        const result = await sandbox.command("config");
+        expect(result.exitCode, outputOf(result)).toBe(0);
+        expect(result.stdout).toContain(sandbox.root);
+        expect(outputOf(result)).not.toContain("hunter2hunter2");
+        expect(outputOf(result)).toContain("colour");
+      },
+      { more: "colour: blue\n" },
+    ),
+  );
+
+  test(
+    "an unknown key is a warning at start that names it",
+    withSandbox(
+      async (sandbox) => {
+        const server = await sandbox.start();
+        expect(await server.log()).toContain("colour");
+        expect(await server.stop()).toBe(0);
+      },
+      { more: "colour: blue\n" },
+    ),
+  );
+});
+
+describe("serve", () => {
+  test(
+    "a second server on the same root is refused, naming the first",
+    withSandbox(async (sandbox) => {
+      const first = await sandbox.start();
+      await replaceInConfig(sandbox, sandbox.host, "127.0.0.1:0");
+      const second = await sandbox.command("serve");
+      expect(second.exitCode).toBe(1);
+      expect(second.stderr).toContain(String(first.pid));
+      expect(await new PushClient(first.url).statusOf("/v2/")).toBe(200);
+    }),
+  );
+
+  test(
+    "SIGTERM and SIGINT end it with 0",
+    withSandbox(async (sandbox) => {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) {
+        const server = await sandbox.start();
+        expect(await server.stop(signal)).toBe(0);
+      }
+    }),
+  );
+
+  test(
+    "killed, it starts again with nothing to clean up, and has what it acknowledged",
+    withSandbox(async (sandbox) => {
+      const killed = await sandbox.start();
+      await new PushClient(killed.url).push(repository, "kept", kept);
+      await killed.stop("SIGKILL");
+      const server = await sandbox.start();
+      const pulled = await new PushClient(server.url).pull(repository, "kept");
+      expect(pulled.digest).toBe(kept.manifest.digest);
+      expect(await sandbox.command("verify")).toMatchObject({ exitCode: 0 });
+    }),
+  );
+
+  test(
+    "killed, it leaves a root that a command can use alone",
+    withSandbox(async (sandbox) => {
+      const killed = await sandbox.start();
+      await pushAndDelete(killed.url);
+      await killed.stop("SIGKILL");
+      const result = await sandbox.command("garbage-collect");
+      expect(result.exitCode, outputOf(result)).toBe(0);
+      expect(await storedDigests(sandbox)).toEqual(digestsOf(kept).sort());
+    }),
+  );
+
+  test(
+    "read-only: pulls go on, writes answer 405",
+    withSandbox(async (sandbox) => {
+      const writable = await sandbox.start();
+      await new PushClient(writable.url).push(repository, "kept", kept);
+      expect(await writable.stop()).toBe(0);
+      const env = { REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED: "true" };
+      const http = new PushClient((await sandbox.start({ env })).url);
+      expect((await http.pull(repository, "kept")).digest).toBe(kept.manifest.digest);
+      const manifest = `/v2/${repository}/manifests/${kept.manifest.digest}`;
+      await http.send(`/v2/${repository}/blobs/uploads/`, { method: "POST", expect: [405] });
+      await http.send(manifest, { method: "DELETE", expect: [405] });
+      await http.send(manifest, { method: "PUT", body: kept.manifest.bytes, expect: [405] });
+    }),
+  );
+
+  test(
+    "deletes disabled: 405 UNSUPPORTED, naming the configuration key",
+    withSandbox(
+      async (sandbox) => {
+        const http = new PushClient((await sandbox.start()).url);
+        await http.push(repository, "kept", kept);
+        const layer = kept.layers[0]?.digest ?? "";
+        for (const path of [`manifests/${kept.manifest.digest}`, `blobs/${layer}`]) {
+          const url = `/v2/${repository}/${path}`;
+          const answer = await http.send(url, { method: "DELETE", expect: [405] });
+          const body = await answer.text();
+          expect(body).toContain('"UNSUPPORTED"');
+          expect(body).toContain("storage.delete.enabled");
+        }
+        expect((await http.pull(repository, "kept")).digest).toBe(kept.manifest.digest);
+      },
+      { deletes: false },
+    ),
+  );
+});
+
+describe.each(["beside a running server", "alone"])("garbage-collect %s", (where) => {
+  const prepared = (body: (sandbox: Sandbox) => Promise<void>): (() => Promise<void>) =>
+    withSandbox(async (sandbox) => {
+      const server = await sandbox.start();
+      await pushAndDelete(server.url);
+      if (where === "alone") expect(await server.stop()).toBe(0);
+      await body(sandbox);
+    });
+
+  test(
+    "removes what was deleted and nothing else",
+    prepared(async (sandbox) => {
+      const result = await sandbox.command("garbage-collect");
+      expect(result.exitCode, outputOf(result)).toBe(0);
+      expect(await storedDigests(sandbox)).toEqual(digestsOf(kept).sort());
+    }),
+  );
+
+  test(
+    "--dry-run says what it would remove, and removes nothing",
+    prepared(async (sandbox) => {
+      // The links of what was just deleted may still be on their way out; the bytes are not.
+      const blobs = join(sandbox.tree, "blobs");
+      const before = await filesBelow(blobs);
+      for (const flag of ["-d", "--dry-run"]) {
+        const result = await sandbox.command("garbage-collect", flag);
+        expect(result.exitCode, outputOf(result)).toBe(0);
+        expect(result.stdout).toMatch(/4 blobs and \d+ manifests eligible for deletion/);
+        for (const digest of digestsOf(doomed)) {
+          expect(result.stdout).toContain(`blob eligible for deletion: ${digest}`);
+        }
+        expect(outputOf(result)).not.toContain("Deleting blob:");
+        expect(outputOf(result)).toMatch(/reclaimable/i);
+      }
+      expect(await filesBelow(blobs)).toEqual(before);
+    }),
+  );
+
+  test(
+    "--json is one document on stdout",
+    prepared(async (sandbox) => {
+      const result = await sandbox.command("garbage-collect", "--json");
+      expect(result.exitCode, outputOf(result)).toBe(0);
+      const document: unknown = JSON.parse(result.stdout);
+      const size = [doomed.manifest, doomed.config, ...doomed.layers]
+        .map((blob) => blob.bytes.length)
+        .reduce((total, bytes) => total + bytes, 0);
+      expect(Object.values(document as object)).toContain(size);
+      expect(await storedDigests(sandbox)).toEqual(digestsOf(kept).sort());
+    }),
+  );
+
+  test(
+    "--quiet leaves stdout empty",
+    prepared(async (sandbox) => {
+      const result = await sandbox.command("garbage-collect", "--quiet");
+      expect(result).toMatchObject({ exitCode: 0, stdout: "" });
+      expect(await storedDigests(sandbox)).toEqual(digestsOf(kept).sort());
+    }),
+  );
+
+  test(
+    "again finds nothing to do",
+    prepared(async (sandbox) => {
+      expect((await sandbox.command("garbage-collect")).exitCode).toBe(0);
+      const result = await sandbox.command("garbage-collect");
+      expect(result.exitCode, outputOf(result)).toBe(0);
+      expect(result.stdout).toMatch(/0 blobs and 0 manifests eligible for deletion/);
+    }),
+  );
+});
+
+describe.each(["beside a running server", "alone"])("verify and reindex %s", (where) => {
+  const prepared = (body: (sandbox: Sandbox) => Promise<void>): (() => Promise<void>) =>
+    withSandbox(async (sandbox) => {
+      const server = await sandbox.start();
+      await new PushClient(server.url).push(repository, "kept", kept);
+      if (where === "alone") expect(await server.stop()).toBe(0);
+      await body(sandbox);
+    });
+
+  test(
+    "verify exits with 0 on a clean root, with --hash too",
+    prepared(async (sandbox) => {
+      for (const args of [["verify"], ["verify", "--hash"]]) {
+        const result = await sandbox.command(...args);
+        expect(result.exitCode, outputOf(result)).toBe(0);
+      }
+    }),
+  );
+
+  test(
+    "verify names a blob whose bytes are gone, and exits with 1",
+    prepared(async (sandbox) => {
+      const digest = kept.layers[0]?.digest ?? "";
+      await rm(blobPath(sandbox, digest));
+      const result = await sandbox.command("verify");
+      expect(result.exitCode).toBe(1);
+      expect(outputOf(result)).toContain(digest);
+    }),
+  );
+
+  test(
+    "verify --hash names a blob whose bytes changed, and exits with 1",
+    prepared(async (sandbox) => {
+      const digest = kept.layers[0]?.digest ?? "";
+      const bytes = await readFile(blobPath(sandbox, digest));
+      bytes[100] = (bytes[100] ?? 0) ^ 1;
+      await writeFile(blobPath(sandbox, digest), bytes);
+      expect((await sandbox.command("verify")).exitCode).toBe(0);
+      const result = await sandbox.command("verify", "--hash");
+      expect(result.exitCode).toBe(1);
+      expect(outputOf(result)).toContain(digest);
+    }),
+  );
+
+  test(
+    "reindex keeps every tag",
+    prepared(async (sandbox) => {
+      const result = await sandbox.command("reindex");
+      expect(result.exitCode, outputOf(result)).toBe(0);
+      if (where === "alone") await sandbox.start();
+      const http = new PushClient(`http://${sandbox.host}`);
+      expect((await http.pull(repository, "kept")).digest).toBe(kept.manifest.digest);
+      expect(await sandbox.command("verify")).toMatchObject({ exitCode: 0 });
+    }),
+  );
+});
+
+function blobPath(sandbox: Sandbox, digest: string): string {
+  const hex = digest.slice("sha256:".length);
+  return join(sandbox.tree, "blobs/sha256", hex.slice(0, 2), hex, "data");
+}

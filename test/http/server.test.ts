@@ -1,0 +1,146 @@
+// Where the server listens, how it stops, the debug server, and lists too long for memory.
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startDebugServer } from "../../src/http/index.ts";
+import type { Tag } from "../../src/oci/index.ts";
+import type { Registry } from "../../src/registry/registry.ts";
+import { createFakeRegistry } from "./fake-registry.ts";
+import { RawConnection, rejection, startHarness } from "./harness.ts";
+
+describe("unix sockets", () => {
+  const directory = mkdtempSync(join(tmpdir(), "http-unix-"));
+  const path = join(directory, "registry.sock");
+  const options = { listen: { kind: "unix", path } } as const;
+  const base = () => fetch("http://registry/v2/", { unix: path });
+
+  test("serves, knows its callers as unix, and takes the socket away when it stops", async () => {
+    const registry = createFakeRegistry();
+    const harness = await startHarness(() => registry, options);
+    expect(harness.server.address).toBe(path);
+    expect(await (await base()).text()).toBe("{}");
+    await fetch("http://registry/v2/app/manifests/v1", { unix: path, method: "HEAD" });
+    expect(harness.lines.at(-1)?.fields["http.request.remoteaddr"]).toBe("unix");
+    await harness.server.stop();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("removes a socket that a killed server left, but not one that answers", async () => {
+    const script = `Bun.serve({ unix: ${JSON.stringify(path)}, fetch: () => new Response() });
+      process.stdout.write("up"); setInterval(() => {}, 1000);`;
+    const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+    await other.stdout.getReader().read();
+    expect(await rejection(startHarness(createFakeRegistry, options))).toMatch(
+      "another server listens",
+    );
+    other.kill("SIGKILL");
+    await other.exited;
+    expect(existsSync(path)).toBe(true);
+    await using _harness = await startHarness(createFakeRegistry, options);
+    expect((await base()).status).toBe(200);
+  });
+
+  test("never removes what is no socket", async () => {
+    const precious = join(directory, "precious");
+    writeFileSync(precious, "data");
+    const listen = { kind: "unix", path: precious } as const;
+    expect(await rejection(startHarness(createFakeRegistry, { listen }))).not.toBe("");
+    expect(existsSync(precious)).toBe(true);
+    rmSync(directory, { recursive: true });
+  });
+});
+
+describe("addresses", () => {
+  test("a port that is taken is an error: it is never shared", async () => {
+    await using harness = await startHarness(createFakeRegistry);
+    expect(harness.server.address).toBe(`127.0.0.1:${harness.server.port}`);
+    const listen = { kind: "tcp", hostname: "127.0.0.1", port: harness.server.port } as const;
+    expect(await rejection(startHarness(createFakeRegistry, { listen }))).toMatch(/in use/);
+  });
+
+  test("without a host name IPv4 clients are served, and known by their IPv4 address", async () => {
+    const listen = { kind: "tcp", hostname: null, port: 0 } as const;
+    await using harness = await startHarness(createFakeRegistry, { listen });
+    expect(harness.server.address).toBe(`:${harness.server.port}`);
+    await harness.ask("/v2/");
+    expect(harness.accesses[0]?.remoteAddress).toBe("127.0.0.1");
+  });
+});
+
+describe("stopping", () => {
+  const slowUpload = async (drainTimeoutMs: number) => {
+    const harness = await startHarness(createFakeRegistry, { drainTimeoutMs });
+    const begun = await harness.ask("/v2/app/blobs/uploads/", { method: "POST" });
+    const { pathname, search } = new URL(begun.headers.get("location") ?? "");
+    const connection = await RawConnection.open(harness.server.port);
+    connection.send(
+      `PATCH ${pathname}${search} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel`,
+    );
+    await harness.ask("/v2/");
+    return { harness, connection };
+  };
+
+  test("lets a request under way end, and takes no new ones", async () => {
+    const { harness, connection } = await slowUpload(60_000);
+    const stopped = harness.server.stop();
+    expect(await rejection(harness.ask("/v2/"))).not.toBe("");
+    connection.send("lo");
+    expect((await connection.answer()).status).toBe(202);
+    await stopped;
+  });
+
+  test("cuts it off when the drain timeout is over", async () => {
+    const { harness, connection } = await slowUpload(1);
+    await harness.server.stop();
+    await connection.closed();
+    await harness.server.stop();
+  });
+});
+
+describe("the debug server", () => {
+  test("answers {} while all is well, else 503 and what fails", async () => {
+    const failing: Record<string, string> = {};
+    const listen = { kind: "tcp", hostname: "127.0.0.1", port: 0 } as const;
+    const server = await startDebugServer(listen, { failing: () => failing });
+    const health = () => fetch(`http://127.0.0.1:${server.port}/debug/health`);
+    const well = await health();
+    expect([well.status, await well.text()]).toEqual([200, "{}"]);
+    failing["storagedriver"] = "the disk is gone";
+    const ill = await health();
+    expect(ill.status).toBe(503);
+    expect(await ill.json()).toEqual({ storagedriver: "the disk is gone" });
+    expect((await fetch(`http://127.0.0.1:${server.port}/v2/`)).status).toBe(404);
+    await server.stop();
+  });
+});
+
+describe("very long lists", () => {
+  /** A repository of so many tags, which are counted out instead of held. */
+  function withTags(count: number): { registry: Registry; largest: () => number } {
+    const registry = createFakeRegistry();
+    let largest = 0;
+    const listTags: Registry["catalog"]["listTags"] = async (_repository, { after, limit }) => {
+      largest = Math.max(largest, limit);
+      const first = after === null ? 0 : Number(after.slice(1)) + 1;
+      const length = Math.max(0, Math.min(limit, count - first));
+      return Array.from({ length }, (_, i) => `t${String(first + i).padStart(7, "0")}` as Tag);
+    };
+    const catalog = { ...registry.catalog, listTags };
+    return { registry: { ...registry, catalog }, largest: () => largest };
+  }
+
+  test.each([9_999, 10_000, 10_001, 25_000])("of %p tags are whole and in order", async (count) => {
+    const { registry, largest } = withTags(count);
+    await using harness = await startHarness(() => registry);
+    const response = await harness.ask("/v2/app/tags/list");
+    // Beyond ten thousand the list is streamed, so nobody knows its length beforehand.
+    expect(response.headers.has("content-length")).toBe(count < 10_000);
+    const { name, tags } = (await response.json()) as { name: string; tags: string[] };
+    expect(name).toBe("app");
+    expect(tags.length).toBe(count);
+    expect(tags.at(-1)).toBe(`t${String(count - 1).padStart(7, "0")}`);
+    expect(new Set(tags).size).toBe(count);
+    expect(largest()).toBeLessThanOrEqual(1001);
+  });
+});
