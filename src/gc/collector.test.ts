@@ -251,6 +251,28 @@ describe("who asks while a run is under way", () => {
     expect(events.filter((kind) => kind === "started")).toHaveLength(1);
   });
 
+  test("deletions that go on do not keep a run from ending", async () => {
+    const world = new World();
+    const pushUntagged = async (n: number): Promise<void> => {
+      await world.pushManifest(repository, { note: `old ${n}` }, { tag });
+      await world.pushManifest(repository, { note: `new ${n}` }, { tag });
+    };
+    await pushUntagged(0);
+    let removed = 0;
+    const events = 20;
+    const report = await world.collector.collect(
+      { dryRun: false, untagged: true, full: false, foreignGraceMs: graceMs, listing: "nothing" },
+      async ({ kind }) => {
+        if (kind !== "manifest-removed" || ++removed > events) return;
+        world.nowMs += 1;
+        await pushUntagged(removed);
+      },
+    );
+    expect(report).toMatchObject({ completed: true, manifests: 1 });
+    // What came meanwhile goes with the next one: what "new 0" tagged, and "old 1".
+    expect((await world.collect({ untagged: true })).report).toMatchObject({ manifests: 2 });
+  });
+
   test("waits its turn when it asks for more", async () => {
     const world = new World();
     await world.pushManifest(repository, { note: "old" }, { tag });

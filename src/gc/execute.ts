@@ -70,9 +70,10 @@ export async function executeCollection(run: Execution, tally: Tally): Promise<b
     if (run.options.full) tally.queueMissed = await enqueueMissed(run, now());
     let isFirst = true;
     do {
-      await removeManifests(run, tally, now);
+      const pass: Pass = { tally, nowMs: now(), isFirst };
+      await removeManifests(run, pass);
       if (isFirst && run.options.listing === "marks") await tellMarks(run.parts, run.tell);
-      await removeBlobs(run, { tally, nowMs: now(), isFirst });
+      await removeBlobs(run, pass);
       isFirst = false;
     } while (!run.signal.aborted && run.isAskedAgain());
   }
@@ -82,7 +83,7 @@ export async function executeCollection(run: Execution, tally: Tally): Promise<b
   return !run.signal.aborted;
 }
 
-/** Time within a run never goes back: what it puts into the queue must be due in its next round. */
+/** Time within a run never goes back: what its first pass puts into the queue is due in the second. */
 function monotonic({ parts }: Execution): () => number {
   let last = 0;
   return () => (last = Math.max(last, parts.clock.now()));
@@ -101,11 +102,20 @@ async function finishCondemned(run: Execution, tally: Tally): Promise<void> {
   } while (after !== null && !run.signal.aborted);
 }
 
+/**
+ * One look at everything that is due at `nowMs`. What the pass itself leaves behind is due at once, what
+ * clients leave behind meanwhile is not: so that deletions that go on cannot keep a run from ending.
+ */
+interface Pass {
+  readonly tally: Tally;
+  readonly nowMs: number;
+  readonly isFirst: boolean;
+}
+
 /** In rounds: what a removal leaves behind is due in the next one. */
-async function removeManifests(run: Execution, tally: Tally, now: () => number): Promise<void> {
+async function removeManifests(run: Execution, { tally, nowMs }: Pass): Promise<void> {
+  const policy: RemovalPolicy = { untagged: run.options.untagged, untaggedBeforeMs: nowMs };
   for (let round = 0; round < manifestRoundsMax && !run.signal.aborted; round++) {
-    const nowMs = now();
-    const policy: RemovalPolicy = { untagged: run.options.untagged, untaggedBeforeMs: nowMs };
     if ((await removeManifestsOnce(run, tally, { nowMs, policy })) === 0) return;
   }
 }
@@ -140,12 +150,6 @@ async function removeManifestsOnce(
     await pause(pauseBetweenBatchesMs);
   } while (after !== null && !signal.aborted);
   return removedInRound;
-}
-
-interface Pass {
-  readonly tally: Tally;
-  readonly nowMs: number;
-  readonly isFirst: boolean;
 }
 
 async function removeBlobs(run: Execution, pass: Pass): Promise<void> {

@@ -138,6 +138,7 @@ async function runEverything(): Promise<void> {
     await collect(index, { nowMs: world.nowMs, untagged: round === 2, foreignGraceMs: 99 });
     await index.isCondemned(blobNo(2));
     await index.totals();
+    await index.newestRedo();
     if (round === 1) await index.startRebuild();
   }
   await index.checkpoint();

@@ -92,6 +92,12 @@ export function pendingRedo(sql: Sql, limit: number): RedoRecord[] {
   });
 }
 
+export function newestRedo(sql: Sql): number {
+  return (
+    sql.get<{ version: number | null }>("SELECT max(version) AS version FROM redo")?.version ?? 0
+  );
+}
+
 export function clearRedo(sql: Sql, records: readonly RedoRecord[]): void {
   for (const { version } of records) sql.run("DELETE FROM redo WHERE version = ?", version);
 }

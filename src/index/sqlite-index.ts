@@ -10,7 +10,7 @@ import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
 import * as pushing from "./pushing.ts";
-import { pendingRedo } from "./redo.ts";
+import { newestRedo, pendingRedo } from "./redo.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
@@ -149,6 +149,7 @@ function changesOf(access: Access) {
     deleteTag: (repository, tag, nowMs) => deleteTag({ repository, tag }, nowMs),
     unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
     pendingRedo: access.readAll(pendingRedo),
+    newestRedo: access.read(newestRedo),
     clearRedo: access.write("clearRedo"),
   } satisfies Partial<Index>;
 }

@@ -15,7 +15,7 @@ const gatherMs = 10;
 const retryMs = 2_000;
 
 export interface FollowerParts {
-  readonly index: Pick<Index, "pendingRedo" | "clearRedo">;
+  readonly index: Pick<Index, "pendingRedo" | "newestRedo" | "clearRedo">;
   readonly storage: Storage;
   readonly reports: Reports;
 }
@@ -35,7 +35,10 @@ export class TreeFollower {
     this.#schedule(gatherMs);
   }
 
-  /** Applies everything that is owed now; resolves when nothing is. @throws StorageError */
+  /**
+   * Applies everything that is owed now; resolves when that is done. What comes to be owed meanwhile is
+   * left to a later run, so pushes that go on cannot keep this one from ending. @throws StorageError
+   */
   async catchUp(): Promise<void> {
     while (this.#running !== null) await this.#running;
     const run = this.#applyAll();
@@ -64,11 +67,14 @@ export class TreeFollower {
 
   async #applyAll(): Promise<void> {
     const { index } = this.#parts;
-    for (;;) {
+    const newest = await index.newestRedo();
+    for (let applied = 0; applied < newest;) {
       const records = await index.pendingRedo(batchMax);
-      if (records.length === 0) return;
+      const last = records.at(-1);
+      if (last === undefined) return;
       await this.#apply(records);
       await index.clearRedo(records);
+      applied = last.version;
     }
   }
 

@@ -5,6 +5,7 @@ import { danglingPage } from "../index/dangling.ts";
 import { factOf } from "../index/redo.ts";
 import { blobsWithPrefix, listKnownRepositories, repositoryFacts } from "../index/snapshots.ts";
 import { openReader, type Sql } from "../index/sql.ts";
+import { isCondemned } from "../index/collecting.ts";
 import { expectedBlob, expectedBlobs, needersOf, unlinkedBlobs } from "../index/verifying.ts";
 import { ScanDriver } from "./drive.ts";
 import { Outbox, StoppedError } from "./outbox.ts";
@@ -61,6 +62,7 @@ function verifyRun(job: ScanJob, sql: Sql, options: ScanOptions): VerifyRun {
     facts: {
       factOf: (place) => sql.inOneState(() => factOf(sql, place)),
       expectedBlob: (digest) => sql.inOneState(() => expectedBlob(sql, digest)),
+      isCondemned: (digest) => isCondemned(sql, digest),
       expectedBlobs: (after, limit) => expectedBlobs(sql, after, limit),
       needersOf: (digest, limit) => sql.inOneState(() => needersOf(sql, digest, limit)),
       unlinkedBlobs: (after, limit) => sql.inOneState(() => unlinkedBlobs(sql, after, limit)),

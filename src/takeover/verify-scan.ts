@@ -22,6 +22,8 @@ export interface VerifyFacts {
   /** What the index says of a place, and whether the tree still owes it. */
   factOf(place: TreePlace): { readonly value: Digest | null; readonly owed: boolean };
   expectedBlob(digest: Digest): ExpectedBlob | null;
+  /** Its bytes, if they are there yet, wait for the collector (INV-3). */
+  isCondemned(digest: Digest): boolean;
   expectedBlobs(
     after: number,
     limit: number,
@@ -128,7 +130,7 @@ function confirmBlob({ reader, facts }: VerifyParts, digest: Digest): Finding | 
   const now = facts.expectedBlob(digest);
   const known = now?.isPresent === true ? now.sizeBytes : null;
   const knownBefore = before?.isPresent === true ? before.sizeBytes : null;
-  if (known !== knownBefore || known === sizeBytes) return null;
+  if (known !== knownBefore || known === sizeBytes || facts.isCondemned(digest)) return null;
   // A needed one is told by those that need it.
   if (sizeBytes === null && now?.isNeeded === true) return null;
   const detail = `${sized(sizeBytes)} in the tree, ${sized(known)} in the index`;

@@ -37,6 +37,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   deleteTag: "changes",
   unlinkBlob: "changes",
   pendingRedo: "looks",
+  newestRedo: "looks",
   clearRedo: "changes",
   rootId: "looks",
   setRootId: "changes",

@@ -160,6 +160,8 @@ export interface Index extends CollectionIndex, ComparisonIndex {
 
   /** The oldest redo records, each with the value that the fact has in this state. */
   pendingRedo(limit: number): Promise<readonly RedoRecord[]>;
+  /** The version of the newest record; 0: the tree owes nothing. */
+  newestRedo(): Promise<number>;
   /** Clears records whose places are durable in the tree; one that was renewed meanwhile stays. */
   clearRedo(records: readonly RedoRecord[]): Promise<void>;
 
