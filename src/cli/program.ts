@@ -2,26 +2,14 @@
 // is in a file of its own.
 import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { withPlainSwitches } from "./classic-flags.ts";
 import { runConfig } from "./config.ts";
 import { runGarbageCollect } from "./garbage-collect.ts";
 import type { GarbageCollectFlags } from "./garbage-collect-options.ts";
+import * as help from "./help-texts.ts";
 import { runReindex } from "./reindex.ts";
 import { runServe } from "./serve.ts";
 import { runVerify, type VerifyFlags } from "./verify.ts";
-
-const examples = `
-Examples:
-  registry serve config.yml                     serve until stopped
-  registry garbage-collect config.yml           give the disk back now, beside a running server or alone
-  registry garbage-collect --dry-run config.yml show what would go, and how many bytes
-  registry garbage-collect -m config.yml        also remove manifests that no tag leads to
-  registry verify config.yml                    check that index, tree and blobs agree
-  registry reindex config.yml                   build the index again from the tree
-  registry config config.yml                    show the effective configuration
-
-The configuration is the classic registry's config.yml. Without an argument it is taken from
-REGISTRY_CONFIGURATION_PATH, else from /etc/distribution/config.yml or /etc/docker/registry/config.yml.
-Every key can be set by a variable: REGISTRY_STORAGE_DELETE_ENABLED=true.`;
 
 /** Runs the command line; the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -29,12 +17,13 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   const program = new Command("registry")
     .description("Plimsoll: a container registry that gives the disk back.")
     .version(`registry ${packageJson.version} (plimsoll)`, "-v, --version")
-    .addHelpText("after", examples)
+    .addHelpText("after", help.programHelp)
     .showHelpAfterError('(see "registry --help")');
   program
     .command("serve")
     .description("serve the registry until it is stopped")
     .argument("[config.yml]", "the configuration")
+    .addHelpText("after", help.serveHelp)
     .action(async (path?: string) => {
       exitCode = await runServe(path, packageJson.version);
     });
@@ -54,6 +43,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
       "--grace <duration>",
       "spare bytes that another program may be pushing (default: gc.grace)",
     )
+    .addHelpText("after", help.garbageCollectHelp)
     .action(async (path: string | undefined, flags: GarbageCollectFlags) => {
       exitCode = await runGarbageCollect(path, flags, packageJson.version);
     });
@@ -63,6 +53,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .argument("[config.yml]", "the configuration")
     .option("--hash", "also read every byte of every blob and check its digest")
     .option("--json", "print one JSON document instead of lines")
+    .addHelpText("after", help.verifyHelp)
     .action(async (path: string | undefined, flags: VerifyFlags) => {
       exitCode = await runVerify(path, flags, packageJson.version);
     });
@@ -70,6 +61,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .command("reindex")
     .description("build the index again from the tree")
     .argument("[config.yml]", "the configuration")
+    .addHelpText("after", help.reindexHelp)
     .action(async (path?: string) => {
       exitCode = await runReindex(path, packageJson.version);
     });
@@ -77,6 +69,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .command("config")
     .description("print the effective configuration, secrets masked, unknown keys named")
     .argument("[config.yml]", "the configuration")
+    .addHelpText("after", help.configHelp)
     .action((path?: string) => {
       exitCode = runConfig(path, {
         env: process.env,
@@ -84,6 +77,13 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
         stderr: (text) => void process.stderr.write(text),
       });
     });
-  await program.parseAsync([...argv], { from: "user" });
+  await program.parseAsync([...plainArguments(program, argv)], { from: "user" });
   return exitCode;
+}
+
+function plainArguments(program: Command, argv: readonly string[]): readonly string[] {
+  const command = program.commands.find((one) => one.name() === argv[0]);
+  if (command === undefined) return argv;
+  const switches = command.options.filter((option) => option.isBoolean());
+  return withPlainSwitches(argv, switches);
 }

@@ -1,7 +1,7 @@
 // `registry serve [config.yml]`: serves until SIGTERM or SIGINT, then ends what is under way and exits 0.
 import { rootDirectoryOf, serve } from "../compose.ts";
-import type { Config } from "../config/index.ts";
 import { openLogs } from "../observability/index.ts";
+import { greeting } from "./greeting.ts";
 import { prepare } from "./prepare.ts";
 
 export async function runServe(path: string | undefined, version: string): Promise<number> {
@@ -20,7 +20,10 @@ export async function runServe(path: string | undefined, version: string): Promi
   const stopped = nextStopSignal(stop);
   try {
     const serving = await serve(config.config, logs, stop.signal);
-    greet(config.config, serving.address);
+    const { address } = serving;
+    logs.logger.info(`listening on ${address}`);
+    const rootDirectory = rootDirectoryOf(config.config);
+    process.stderr.write(greeting({ address, host: config.config.http.host, rootDirectory }));
     const signal = await stopped;
     logs.logger.info(`stopping on ${signal}`);
     await serving.stop();
@@ -45,14 +48,4 @@ function nextStopSignal(stop: AbortController): Promise<string> {
       });
     }
   });
-}
-
-/** Where it listens, where the data is, how to push: all that a first start has to say. */
-function greet(config: Config, address: string): void {
-  const reached =
-    config.http.host ?? address.replace(/^(?:0\.0\.0\.0|::|\[::\])(?=:)/, "localhost");
-  const name = reached.replace(/^https?:\/\//, "");
-  process.stderr.write(
-    `Listening on ${address}\nData in ${rootDirectoryOf(config) ?? "memory"}\nPush with: docker tag IMAGE ${name}/IMAGE && docker push ${name}/IMAGE\n`,
-  );
 }

@@ -1,0 +1,70 @@
+// The examples of `registry --help` and of each command's: help that teaches. Text only.
+
+const configurationText = `
+The configuration is the classic registry's config.yml. Without an argument it is taken from
+REGISTRY_CONFIGURATION_PATH, else from /etc/distribution/config.yml or /etc/docker/registry/config.yml.
+Every key can be set by a variable: REGISTRY_STORAGE_DELETE_ENABLED=true.`;
+
+export const programHelp = `
+Examples:
+  registry serve config.yml                     serve until stopped
+  registry garbage-collect config.yml           give the disk back now, beside a running server or alone
+  registry garbage-collect --dry-run config.yml show what would go, and how many bytes
+  registry garbage-collect -m config.yml        also remove manifests that no tag leads to
+  registry verify config.yml                    check that index, tree and blobs agree
+  registry reindex config.yml                   build the index again from the tree
+  registry config config.yml                    show the effective configuration
+
+"registry help garbage-collect" says more of a command.
+${configurationText}`;
+
+export const serveHelp = `
+Examples:
+  registry serve config.yml                                         serve until stopped
+  REGISTRY_HTTP_ADDR=:5001 registry serve config.yml                on another port
+  REGISTRY_STORAGE_DELETE_ENABLED=true registry serve config.yml    let clients delete
+
+The first start on a classic registry's directory builds an index of what is there, and changes nothing else.
+One server owns a directory: a second one is refused, and is told which the first is.
+SIGTERM and SIGINT end it: requests under way may finish, for http.draintimeout.
+${configurationText}`;
+
+export const garbageCollectHelp = `
+Examples:
+  registry garbage-collect config.yml              collect now; the server may be running, and pushes go on
+  registry garbage-collect --dry-run config.yml    show what would go and how many bytes, and remove nothing
+  registry garbage-collect -m config.yml           also manifests that no tag leads to, such as what a moved
+                                                   tag left behind; children of an index that stays, stay
+  registry garbage-collect --json config.yml | jq .bytesReclaimed
+  registry garbage-collect --grace 0s config.yml   also what the classic registry left unfinished lately
+  docker exec CONTAINER registry garbage-collect /etc/distribution/config.yml
+
+Deleting an image (DELETE /v2/NAME/manifests/DIGEST) frees nothing by itself; this command does.
+What a client may be about to refer to is spared until its lease ends (gc.grace, 1h).
+Exit code: 0, or 1 when something could not be collected.
+${configurationText}`;
+
+export const verifyHelp = `
+Examples:
+  registry verify config.yml                    every blob is there, with the right size
+  registry verify --hash config.yml             also read every byte and check every digest (as slow as the disk)
+  registry verify --json config.yml | jq .isSound
+
+Changes nothing; the server may be running. Exit code: 0 when everything is in order, else 1.
+${configurationText}`;
+
+export const reindexHelp = `
+Examples:
+  registry reindex config.yml                   after the tree was restored or changed by other means
+
+Beside a running server, it has the server compare the index with the tree once more.
+${configurationText}`;
+
+export const configHelp = `
+Examples:
+  registry config config.yml                    every key in effect, with defaults
+  registry config config.yml > /dev/null        only what is unknown or wrong in it
+  REGISTRY_LOG_LEVEL=debug registry config config.yml
+
+Starts and changes nothing. Exit code: 1 when a server would not start with this configuration.
+${configurationText}`;
