@@ -246,7 +246,7 @@ describe("what is refused, and why", () => {
     ["a mediaType that is a number", image({ mediaType: 7 }), "", "mediaType is not a string"],
     ["a type that no manifest has", image(), "application/json", '"application/json" is not'],
     ["an unknown type of its own", image({ mediaType: "x/y" }), "", '"x/y" is not'],
-    ["no type to be found", { schemaVersion: 2 }, "", '"null" is not a manifest type'],
+    ["no type to be found", { schemaVersion: 2 }, "", "there is no Content-Type"],
     ["two types", image(), mediaTypes.ociIndex, "they must be the same"],
     [
       "Docker's type unsaid",

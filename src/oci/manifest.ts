@@ -69,9 +69,12 @@ export function parseManifest(bytes: Uint8Array, contentType: string): ParsedMan
   }
   const mediaType = contentType === "" ? (declared ?? inferMediaType(json)) : contentType;
   if (mediaType === null || !acceptedManifestTypes.has(mediaType)) {
-    throw new ManifestInvalidError(
-      `"${String(mediaType).slice(0, 160)}" is not a manifest type that is accepted; expected one of ${[...acceptedManifestTypes].join(", ")}`,
-    );
+    const wrong =
+      mediaType === null
+        ? "there is no Content-Type, and nothing in the manifest says its type"
+        : `"${mediaType.slice(0, 160)}" is not a manifest type that is accepted`;
+    const expected = [...acceptedManifestTypes].join(", ");
+    throw new ManifestInvalidError(`${wrong}; expected one of ${expected}`);
   }
   if (declared !== undefined && declared !== mediaType) {
     throw new ManifestInvalidError(

@@ -4,6 +4,7 @@
 import {
   type Digest,
   DigestInvalidError,
+  RangeInvalidError,
   type RepositoryName,
   algorithmOf,
   isDigest,
@@ -11,6 +12,7 @@ import {
   parseDigest,
 } from "../../oci/index.ts";
 import type { BlobFact } from "../../registry/ports/index.ts";
+import type { UploadBody } from "../../registry/registry.ts";
 import type { Call, Endpoint, Env } from "../context.ts";
 import { uploadRange } from "../range.ts";
 import { type Reply, emptyReply } from "../reply.ts";
@@ -98,7 +100,7 @@ async function appendToUpload(env: Env, call: Call, route: UploadRoute): Promise
   const { repository, id } = route;
   const { caller } = call;
   env.uploadState.check(call.query, repository, id);
-  const body = uploadBody(call.request, env.options.bodySilenceMs);
+  const body = await partOf(env, call, route);
   const { sizeBytes } = await env.registry.uploads.append({ repository, id, caller }, body);
   return progress(env, call, { status: 202, repository, id, sizeBytes });
 }
@@ -113,9 +115,20 @@ async function finishUpload(env: Env, call: Call, route: UploadRoute): Promise<R
   }
   const digest = parseDigest(given);
   const hasPart = call.request.body !== null || call.request.headers.has("content-range");
-  const body = hasPart ? uploadBody(call.request, env.options.bodySilenceMs) : null;
+  const body = hasPart ? await partOf(env, call, route) : null;
   const blob = await env.registry.uploads.finish({ repository, id, caller }, digest, body);
   return created(env, call, { repository, blob });
+}
+
+/** A Content-Range that is none is answered as one out of order: with how much is there. */
+async function partOf(env: Env, call: Call, route: UploadRoute): Promise<UploadBody> {
+  try {
+    return uploadBody(call.request, env.options.bodySilenceMs);
+  } catch (error) {
+    if (!(error instanceof RangeInvalidError)) throw error;
+    const { sizeBytes } = await env.registry.uploads.status(route.repository, route.id);
+    throw new RangeInvalidError(error.message, { size: sizeBytes, cause: error });
+  }
 }
 
 async function cancelUpload(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
