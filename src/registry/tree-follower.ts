@@ -2,8 +2,13 @@
 // clears them once the files and directories that they name are durable. Never reads the tree.
 import { dirname } from "node:path/posix";
 import { digestAlgorithms, type RepositoryName } from "../oci/index.ts";
-import { repositoriesRoot, repositoryDirectory, treePlacePath } from "../storage/layout.ts";
-import type { Index, RedoRecord } from "./ports/index.ts";
+import {
+  repositoriesRoot,
+  repositoryDirectory,
+  tagsDirectory,
+  treePlacePath,
+} from "../storage/layout.ts";
+import type { Index, RedoRecord, TreePlace } from "./ports/index.ts";
 import type { SmallFileChange, Storage } from "./ports/storage.ts";
 import type { Reports } from "./services.ts";
 
@@ -88,7 +93,7 @@ export class TreeFollower {
     for (const { place, stands } of links) {
       if (stands) continue;
       const directory = dirname(treePlacePath(place));
-      await storage.removeEmptyDirectories(directory, repositoryDirectory(place.repository));
+      await storage.removeEmptyDirectories(directory, keptDirectory(place));
     }
     for (const { place, stands } of records) {
       if (place.kind !== "repository" || stands) continue;
@@ -99,6 +104,12 @@ export class TreeFollower {
   }
 }
 
+/** The directory that stays when a link's own go: a repository's go only with the repository. */
+function keptDirectory(place: TreePlace): string {
+  const isOfTag = place.kind === "tag" || place.kind === "tag-history";
+  return isOfTag ? tagsDirectory(place.repository) : repositoryDirectory(place.repository);
+}
+
 /** The directories that an emptied repository may leave behind, deepest first. */
 function repositorySubdirectories(repository: RepositoryName): string[] {
   const directory = repositoryDirectory(repository);
@@ -107,7 +118,7 @@ function repositorySubdirectories(repository: RepositoryName): string[] {
     ...digestAlgorithms.map((algorithm) => `${directory}/_manifests/revisions/${algorithm}`),
     `${directory}/_layers`,
     `${directory}/_manifests/revisions`,
-    `${directory}/_manifests/tags`,
+    tagsDirectory(repository),
     `${directory}/_manifests`,
     `${directory}/_uploads`,
     directory,

@@ -56,8 +56,13 @@ export function revisionLinkPath(repository: RepositoryName, digest: Digest): st
   return `${repositoryDirectory(repository)}/_manifests/revisions/${digestPath(digest)}/link`;
 }
 
+/** Stays, empty too, while the repository has a manifest: without it the classic's `-m` aborts. */
+export function tagsDirectory(repository: RepositoryName): string {
+  return `${repositoryDirectory(repository)}/_manifests/tags`;
+}
+
 export function tagDirectory(repository: RepositoryName, tag: Tag): string {
-  return `${repositoryDirectory(repository)}/_manifests/tags/${tag}`;
+  return `${tagsDirectory(repository)}/${tag}`;
 }
 
 export function tagCurrentLinkPath(repository: RepositoryName, tag: Tag): string {

@@ -11,7 +11,7 @@ import type { RunningRegistry } from "../support/registry-process.ts";
 import { classicCommand, run } from "../support/registry-process.ts";
 import { describeWith } from "./clients.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { storedDigests, withSandbox } from "./sandbox.ts";
+import { filesBelow, storedDigests, withSandbox } from "./sandbox.ts";
 
 setDefaultTimeout(60_000);
 
@@ -127,6 +127,32 @@ describeWith(["docker-registry"], "going back to the classic registry", () => {
       expect(collected.exitCode, collected.stderr).toBe(0);
       await serving(startClassic(sandbox), check);
       await serving(sandbox.start(), check);
+    }),
+  );
+
+  test(
+    "its -m runs through a repository that has lost its last tag, then through an empty one",
+    withSandbox(async (sandbox) => {
+      const collect = async (): Promise<void> => {
+        const argv = [...classicCommand, "garbage-collect", "-m", sandbox.configPath];
+        const collected = await run(argv);
+        expect(collected.exitCode, collected.stdout + collected.stderr).toBe(0);
+      };
+      await serving(sandbox.start(), async (http) => {
+        await http.push("one", "latest", first);
+        await http.push("two/three", "gone", second);
+      });
+      await serving(sandbox.start(), (http) => http.deleteManifest("two/three", "gone"));
+      expect(await filesBelow(sandbox.tree)).toContain(
+        `repositories/two/three/_manifests/revisions/sha256/${second.manifest.digest.slice(7)}/link`,
+      );
+      await collect();
+      await serving(sandbox.start(), (http) =>
+        expectTag(http, "one:latest", first.manifest.digest),
+      );
+      expect(await sandbox.command("garbage-collect")).toMatchObject({ exitCode: 0 });
+      expect(existsSync(join(sandbox.tree, "repositories/two"))).toBe(false);
+      await collect();
     }),
   );
 
