@@ -1,4 +1,5 @@
 // `registry serve [config.yml]`: serves until SIGTERM or SIGINT, then ends what is under way and exits 0.
+import { writeSync } from "node:fs";
 import { rootDirectoryOf, serve } from "../compose.ts";
 import { openLogs } from "../observability/index.ts";
 import { greeting } from "./greeting.ts";
@@ -23,7 +24,7 @@ export async function runServe(path: string | undefined, version: string): Promi
     const { address } = serving;
     logs.logger.info(`listening on ${address}`);
     const rootDirectory = rootDirectoryOf(config.config);
-    process.stderr.write(greeting({ address, host: config.config.http.host, rootDirectory }));
+    greet(greeting({ address, host: config.config.http.host, rootDirectory }));
     const signal = await stopped;
     logs.logger.info(`stopping on ${signal}`);
     await serving.stop();
@@ -48,4 +49,12 @@ function nextStopSignal(stop: AbortController): Promise<string> {
       });
     }
   });
+}
+
+function greet(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // Nobody reads, or it goes to a full disk: a server that cannot say hello serves all the same.
+  }
 }

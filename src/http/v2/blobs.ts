@@ -4,6 +4,7 @@
 import { type Digest, parseDigest } from "../../oci/index.ts";
 import { etagOf, hasMatch } from "../conditional.ts";
 import type { Call, Endpoint, Env } from "../context.ts";
+import { HttpError } from "../http-error.ts";
 import { parseRange } from "../range.ts";
 import { type Reply, emptyReply } from "../reply.ts";
 import type { DigestRoute } from "../route.ts";
@@ -22,7 +23,11 @@ async function getBlob(env: Env, call: Call, route: DigestRoute): Promise<Reply>
   const stillTheSame = ifRange === null || ifRange === etagOf(blob.digest);
   const range = stillTheSame ? parseRange(asked.get("range"), blob.sizeBytes) : "whole";
   if (range === "unsatisfiable") {
-    return emptyReply(416, { "Content-Range": `bytes */${blob.sizeBytes}` });
+    throw new HttpError(`the blob has ${blob.sizeBytes} bytes, none of them in this range`, {
+      status: 416,
+      code: "RANGE_INVALID",
+      headers: { "Content-Range": `bytes */${blob.sizeBytes}` },
+    });
   }
   if (range === "whole") {
     const body = await env.registry.blobs.read(blob);
