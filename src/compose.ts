@@ -1,6 +1,6 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself.
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Config } from "./config/index.ts";
 import { httpOptions, manifestValidation } from "./config-mapping.ts";
@@ -19,6 +19,7 @@ import {
   serveControl,
 } from "./owner/control-socket.ts";
 import { ownDirectory, OwnerLock, RootOwnedError } from "./owner/owner-lock.ts";
+import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
@@ -72,7 +73,7 @@ async function own(config: Config, logger: Logger, command: string): Promise<Own
     await index.markComplete();
     return { index, storage: new MemoryStorage(), lock: null, rootDirectory };
   }
-  mkdirSync(rootDirectory, { recursive: true });
+  makeRootDirectory(rootDirectory);
   const lock = OwnerLock.acquire(rootDirectory, command);
   try {
     if (lock.network !== null) {

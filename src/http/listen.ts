@@ -19,9 +19,21 @@ const limits = {
   development: false,
 } as const;
 
-/** @throws Error when the address is taken or not of this machine. */
-export function listen(on: ListenOn, listener: Listener): Promise<Listening> {
-  return on.kind === "unix" ? listenUnix(on.path, listener) : listenTcp(on, listener);
+/** @throws Error naming the address, when it is taken or not of this machine. */
+export async function listen(on: ListenOn, listener: Listener): Promise<Listening> {
+  try {
+    return await (on.kind === "unix" ? listenUnix(on.path, listener) : listenTcp(on, listener));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`cannot listen on ${addressText(on)}: ${reason}`, { cause });
+  }
+}
+
+/** As the configuration writes it; the port that was given, where any would do. */
+export function addressText(on: ListenOn, port: number = on.kind === "tcp" ? on.port : 0): string {
+  if (on.kind === "unix") return on.path;
+  const host = on.hostname ?? "";
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 async function listenTcp(

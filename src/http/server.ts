@@ -5,7 +5,7 @@ import type { Clock } from "../registry/ports/clock.ts";
 import type { Registry } from "../registry/registry.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler } from "./handler.ts";
-import { type Listener, type Listening, listen } from "./listen.ts";
+import { type Listener, type Listening, addressText, listen } from "./listen.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
 import type { AccessLog, HealthChecks, Logger } from "./ports.ts";
@@ -68,10 +68,8 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
 
 export function running(server: Listening, on: ListenOn, drainTimeoutMs: number): RunningServer {
   const port = server.port ?? 0;
-  const host = on.kind === "tcp" ? (on.hostname ?? "") : "";
-  const tcp = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return {
-    address: on.kind === "unix" ? on.path : tcp,
+    address: addressText(on, port),
     port,
     stop: () => stopWithin(server, drainTimeoutMs),
   };

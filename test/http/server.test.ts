@@ -56,7 +56,8 @@ describe("addresses", () => {
     await using harness = await startHarness(createFakeRegistry);
     expect(harness.server.address).toBe(`127.0.0.1:${harness.server.port}`);
     const listen = { kind: "tcp", hostname: "127.0.0.1", port: harness.server.port } as const;
-    expect(await rejection(startHarness(createFakeRegistry, { listen }))).toMatch(/in use/);
+    const refusal = await rejection(startHarness(createFakeRegistry, { listen }));
+    expect(refusal).toMatch(/cannot listen on 127\.0\.0\.1:\d+: .*in use/);
   });
 
   test("without a host name IPv4 clients are served, and known by their IPv4 address", async () => {
