@@ -52,6 +52,8 @@ export function toResponse(reply: Reply, method: string, common: HeaderFields): 
   if (reply.sizeBytes !== null && status !== 204 && status !== 304) {
     headers["Content-Length"] = String(reply.sizeBytes);
   }
+  // Of a length that nobody knows the runtime would say that it is 0.
+  if (reply.sizeBytes === null) headers["Transfer-Encoding"] = "chunked";
   // The runtime leaves Date out of answers to HEAD.
   headers["Date"] = new Date().toUTCString();
   return new Response(null, { status, headers });

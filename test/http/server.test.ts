@@ -137,6 +137,8 @@ describe("very long lists", () => {
     const response = await harness.ask("/v2/app/tags/list");
     // Beyond ten thousand the list is streamed, so nobody knows its length beforehand.
     expect(response.headers.has("content-length")).toBe(count < 10_000);
+    const head = await harness.ask("/v2/app/tags/list", { method: "HEAD" });
+    expect(head.headers.get("content-length")).toBe(response.headers.get("content-length"));
     const { name, tags } = (await response.json()) as { name: string; tags: string[] };
     expect(name).toBe("app");
     expect(tags.length).toBe(count);
