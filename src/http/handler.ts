@@ -33,13 +33,16 @@ export function createHandler(parts: HandlerParts): Handler {
   return async (request, peer) => {
     const begunMs = performance.now();
     const { path, query } = splitTarget(request.url);
+    const remoteAddress = peer === null ? "" : plainAddress(peer.address);
     let route: Route | null = null;
     let failure: Failure | null = null;
     let reply: Reply;
     try {
       route = parseRoute(path, env.options.prefix);
       if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-      const call: Call = { request, path, query, caller: callerOf(peer) };
+      // Leases are the address's, without its port, which changes with every connection.
+      const caller = peer === null ? "unix" : remoteAddress;
+      const call: Call = { request, path, query, caller };
       reply = await handleV2(env, call, route);
     } catch (error) {
       failure = failureOf(error);
@@ -49,8 +52,8 @@ export function createHandler(parts: HandlerParts): Handler {
     log.completed({
       request,
       uri: query === "" ? path : `${path}?${query}`,
-      remoteAddress: peer === null ? "" : plainAddress(peer.address),
-      remote: remoteOf(peer),
+      remoteAddress,
+      remote: peer === null ? "unix" : remoteOf(remoteAddress, peer.port),
       route,
       reply,
       failure,
@@ -61,18 +64,8 @@ export function createHandler(parts: HandlerParts): Handler {
   };
 }
 
-/**
- * The caller that leases are for: the address without its port, which changes with every
- * connection.
- */
-function callerOf(peer: Peer | null): string {
-  return peer === null ? "unix" : plainAddress(peer.address);
-}
-
-function remoteOf(peer: Peer | null): string {
-  if (peer === null) return "unix";
-  const address = plainAddress(peer.address);
-  return address.includes(":") ? `[${address}]:${peer.port}` : `${address}:${peer.port}`;
+function remoteOf(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** An IPv4 client of a socket that listens for both is the same caller as on an IPv4 one. */

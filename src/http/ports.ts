@@ -1,7 +1,8 @@
 // What the HTTP side asks of others than the domain: logs and health. Implemented in
 // observability/.
 
-export type LogFields = Readonly<Record<string, string | number | boolean>>;
+/** `undefined` is left out. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface Logger {
   info(message: string, fields?: LogFields): void;

@@ -2,7 +2,7 @@
 // fields, and the access log's. Written when the answer is decided; how much of a long body a
 // client takes afterwards is not known here.
 import type { Failure } from "./error-response.ts";
-import type { AccessLog, Logger } from "./ports.ts";
+import type { AccessLog, LogFields, Logger } from "./ports.ts";
 import type { Reply } from "./reply.ts";
 import type { Route } from "./route.ts";
 
@@ -54,29 +54,28 @@ export class RequestLog {
   }
 }
 
-function fieldsOf(entry: CompletedRequest, writtenBytes: number): Record<string, string | number> {
+/** In the order of their names, which the log would have to sort otherwise. */
+function fieldsOf(entry: CompletedRequest, writtenBytes: number): LogFields {
   const { request, reply } = entry;
   const { headers } = request;
-  const fields: Record<string, string | number> = {
+  const fields: Record<string, string | number | undefined> = {
+    "http.request.contenttype": headers.get("content-type") ?? undefined,
     "http.request.host": headers.get("host") ?? "",
     "http.request.id": crypto.randomUUID(),
     "http.request.method": request.method,
     "http.request.remoteaddr": entry.remote,
     "http.request.uri": entry.uri,
     "http.request.useragent": headers.get("user-agent") ?? "",
+    "http.response.contenttype": reply.headers["Content-Type"],
     "http.response.duration": goDuration(entry.durationMs),
     "http.response.status": reply.status,
     "http.response.written": writtenBytes,
   };
-  const sent = reply.headers["Content-Type"];
-  if (sent !== undefined) fields["http.response.contenttype"] = sent;
-  const received = headers.get("content-type");
-  if (received !== null) fields["http.request.contenttype"] = received;
   addRoute(fields, entry.route);
   return fields;
 }
 
-function addRoute(fields: Record<string, string | number>, route: Route | null): void {
+function addRoute(fields: Record<string, string | number | undefined>, route: Route | null): void {
   if (route === null || !("repository" in route)) return;
   fields["vars.name"] = route.repository;
   if (route.kind === "manifest") fields["vars.reference"] = route.reference;
@@ -106,5 +105,6 @@ export function goDuration(ms: number): string {
 }
 
 function trim(value: number, digits: number): string {
-  return String(Number(value.toFixed(digits)));
+  const parts = 10 ** digits;
+  return String(Math.round(value * parts) / parts);
 }

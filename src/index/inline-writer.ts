@@ -11,6 +11,8 @@ import type {
 export class InlineWriter implements Writer {
   readonly #context: WriteContext;
   #closed = false;
+  begun = 0;
+  answered = 0;
 
   constructor(context: WriteContext) {
     this.#context = context;
@@ -21,7 +23,9 @@ export class InlineWriter implements Writer {
     ...args: OperationArguments<Name>
   ): Promise<OperationResult<Name>> {
     const call: Call = { id: 0, name, args, deadlineMs: Number.POSITIVE_INFINITY };
+    this.begun += 1;
     const [outcome] = runBatch(this.#context, [call], () => true);
+    this.answered += 1;
     if (outcome?.ok === true) return outcome.value as OperationResult<Name>;
     throw outcome?.ok === false ? outcome.error : new Error(`${name} was not run`);
   }

@@ -61,6 +61,10 @@ export type OperationResult<Name extends OperationName> = ReturnType<(typeof ope
 
 /** Runs the operations of a sqlite index, one transaction each or many sharing one. */
 export interface Writer {
+  /** How many operations it was ever asked to run. */
+  readonly begun: number;
+  /** How many of them are over, whether anybody still waited for them or not. */
+  readonly answered: number;
   /** Resolves when the operation is durable. @throws UnavailableError when it waits too long. */
   run<Name extends OperationName>(
     name: Name,

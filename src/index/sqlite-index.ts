@@ -3,6 +3,7 @@
 import { Database } from "bun:sqlite";
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import type { RepositoryName } from "../oci/index.ts";
 import type { Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
@@ -10,6 +11,7 @@ import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
 import * as pushing from "./pushing.ts";
+import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
@@ -98,6 +100,21 @@ class Access {
     return this.read((sql, ...args: Args) => sql.inOneState(() => question(sql, ...args)));
   }
 
+  /** A look-up in a repository that is asked for over and over; an answer of null is not remembered. */
+  readOften<Name extends string, Answer extends object>(
+    question: (sql: Sql, repository: RepositoryName, name: Name) => Answer | null,
+  ): (repository: RepositoryName, name: Name) => Promise<Answer | null> {
+    const recent = new RecentAnswers<Answer>(this.#writer);
+    return this.read((sql, repository: RepositoryName, name: Name) => {
+      const key = `${repository} ${name}`;
+      const known = recent.get(key);
+      if (known !== undefined) return known;
+      const answer = question(sql, repository, name);
+      if (answer !== null) recent.add(key, answer);
+      return answer;
+    });
+  }
+
   write<Name extends OperationName>(
     name: Name,
   ): (...args: OperationArguments<Name>) => Promise<OperationResult<Name>> {
@@ -108,10 +125,10 @@ class Access {
 function lookupsOf(access: Access) {
   const listReferrers = access.readAll(lookups.listReferrers);
   return {
-    findBlob: access.read(lookups.findBlob),
+    findBlob: access.readOften(lookups.findBlob),
     findBlobAnywhere: access.read(lookups.findBlobAnywhere),
-    findManifest: access.read(lookups.findManifest),
-    findTag: access.read(lookups.findTag),
+    findManifest: access.readOften(lookups.findManifest),
+    findTag: access.readOften(lookups.findTag),
     findSizes: access.readAll(lookups.findSizes),
     listTags: access.readAll(lookups.listTags),
     listRepositories: access.read(lookups.listRepositories),

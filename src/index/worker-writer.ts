@@ -21,6 +21,7 @@ export class WorkerWriter implements Writer {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
+  #answered = 0;
   #sweep: Timer | null = null;
   #closed: Promise<void> | null = null;
   #failure: Error | null = null;
@@ -40,7 +41,7 @@ export class WorkerWriter implements Writer {
           worker.terminate();
           reject(revive(data.error));
         }
-        if (data.kind === "answers") for (const answer of data.answers) writer.#settle(answer);
+        if (data.kind === "answers") writer.#settleAll(data.answers);
       };
       worker.onerror = (event) => {
         const error = new Error(`the index writer failed: ${event.message}`);
@@ -49,6 +50,14 @@ export class WorkerWriter implements Writer {
       };
       writer.#send({ kind: "open", path, rootDirectory });
     });
+  }
+
+  get begun(): number {
+    return this.#next - 1;
+  }
+
+  get answered(): number {
+    return this.#answered;
   }
 
   run<Name extends OperationName>(
@@ -106,6 +115,12 @@ export class WorkerWriter implements Writer {
       clearInterval(this.#sweep);
       this.#sweep = null;
     }
+  }
+
+  #settleAll(answers: readonly Answer[]): void {
+    // Late ones count too: what nobody waits for any more has changed the index all the same.
+    this.#answered += answers.length;
+    for (const answer of answers) this.#settle(answer);
   }
 
   #settle(answer: Answer): void {

@@ -52,7 +52,7 @@ describe("LineWriter", () => {
 
   test("a full batch does not wait", () => {
     const { target, writer } = setUp(60_000);
-    writer.write(`${"x".repeat(20_000)}\n`);
+    writer.write(`${"x".repeat(200_000)}\n`);
     expect(target.calls).toBe(1);
   });
 

@@ -4,7 +4,7 @@
 import { write as writeFile, writeSync } from "node:fs";
 
 /** A write begins as soon as this much is waiting. */
-const batchCharacters = 16 * 1024;
+const batchCharacters = 128 * 1024;
 /** What may wait while a write is under way; then lines are dropped. */
 const waitingCharactersMax = 4 * 1024 * 1024;
 const lineFeed = 10;

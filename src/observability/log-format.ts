@@ -2,7 +2,7 @@
 // json and logstash. Keys sorted, values escaped, lines bounded. Pure: no clock, no output.
 import { clip, fieldName, fieldValue, valueCharactersMax } from "./field-text.ts";
 import type { FieldName } from "./field-text.ts";
-import { plainAscii, quoteText } from "./quote.ts";
+import { plainLatin, quoteText } from "./quote.ts";
 
 export type LogLevelName = "error" | "warning" | "info" | "debug" | "trace";
 
@@ -49,7 +49,9 @@ abstract class SortedFormat implements LineFormat {
   protected abstract pairText(key: string, value: string | number | boolean | null): string;
 
   prepare(fields: Readonly<Record<string, unknown>>): PreparedFields {
-    return this.pairs(fields).sort(byKey);
+    const pairs = this.pairs(fields);
+    // Whoever logs much names its fields in order.
+    return isSorted(pairs) ? pairs : pairs.sort(byKey);
   }
 
   /** In no order. */
@@ -71,6 +73,15 @@ abstract class SortedFormat implements LineFormat {
     if (this.#names.size < namesMax) this.#names.set(key, name);
     return name;
   }
+}
+
+function isSorted(pairs: readonly Pair[]): boolean {
+  let last = "";
+  for (const { key } of pairs) {
+    if (key < last) return false;
+    last = key;
+  }
+  return true;
 }
 
 function byKey(a: Pair, b: Pair): number {
@@ -167,7 +178,7 @@ const lineSeparators = /[\u007f-\u009f\u2028\u2029]/g;
 
 function jsonValue(value: string | number | boolean | null): string {
   if (typeof value !== "string") return JSON.stringify(value);
-  if (plainAscii.test(value)) return `"${value}"`;
+  if (plainLatin.test(value)) return `"${value}"`;
   const text = JSON.stringify(value);
   return text.replace(lineSeparators, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -1,8 +1,11 @@
 // Quoting as Go's strconv.Quote does it: what a client sends can neither end a line, nor a value,
 // nor move the cursor of a terminal. Used by the log and the access log.
 
-/** Printable ASCII without `"` and `\`: nearly everything, so it is asked first. */
-export const plainAscii = /^[ !#-[\]-~]*$/;
+/**
+ * Printable characters of one byte (durations hold a "µ") without `"` and `\`: nearly everything, so
+ * it is asked first.
+ */
+export const plainLatin = /^[ !#-[\]-~\u00a1-\u00ac\u00ae-\u00ff]*$/;
 /** What Go does not call printable, and the two characters that the quotes themselves need escaped. */
 const unprintable = /["\\\p{C}[\p{Z}--[ ]]]/gv;
 
@@ -20,7 +23,7 @@ const shortEscapes: ReadonlyMap<string, string> = new Map([
 
 /** The text with everything escaped that could be misread, without the quotes around it. */
 export function escapeText(text: string): string {
-  return plainAscii.test(text) ? text : text.replace(unprintable, escapeCharacter);
+  return plainLatin.test(text) ? text : text.replace(unprintable, escapeCharacter);
 }
 
 export function quoteText(text: string): string {

@@ -27,9 +27,14 @@ export class BlobService implements Blobs {
     this.#cache = cache;
   }
 
-  find(repository: RepositoryName, digest: Digest): Promise<BlobFact> {
+  async find(repository: RepositoryName, digest: Digest): Promise<BlobFact> {
     const { index } = this.#parts;
-    return this.#findBy(repository, digest, () => index.findBlob(repository, digest));
+    // What is held in memory, whole and checked, can be sent whether its file is still there or not.
+    if (this.#cache.get(digest) !== null) {
+      const blob = await index.findBlob(repository, digest);
+      if (blob !== null) return blob;
+    }
+    return await this.#findBy(repository, digest, () => index.findBlob(repository, digest));
   }
 
   findForPush(repository: RepositoryName, digest: Digest, caller: Caller): Promise<BlobFact> {
