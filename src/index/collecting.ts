@@ -20,7 +20,7 @@ import { manifestRow, removeLayer, removeManifest } from "./deleting.ts";
 import type { Leased } from "./rows.ts";
 import { dequeueBlob, dequeueManifest, enqueueRepository, noRepository } from "./queue.ts";
 import { oweTree } from "./redo.ts";
-import { findBlobRow } from "./rows.ts";
+import { findBlobRow, holdsNothing } from "./rows.ts";
 import { blobState } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 import {
@@ -246,13 +246,6 @@ function isNamedAnywhere(sql: Sql, blobId: number): boolean {
     blobId,
   );
 }
-
-const holdsNothing = (id: string): string => `
-  NOT EXISTS (SELECT 1 FROM manifests WHERE repository_id = ${id})
-  AND NOT EXISTS (SELECT 1 FROM tags WHERE repository_id = ${id})
-  AND NOT EXISTS (SELECT 1 FROM layers WHERE repository_id = ${id})
-  AND NOT EXISTS (SELECT 1 FROM uploads WHERE repository_id = ${id})
-  AND NOT EXISTS (SELECT 1 FROM leases WHERE repository_id = ${id})`;
 
 export function emptyRepositories(sql: Sql, limit: number): RepositoryName[] {
   return sql

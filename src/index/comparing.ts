@@ -7,8 +7,8 @@ import { absorbFirst } from "./absorb-first.ts";
 import { manifestRow, removeManifest } from "./deleting.ts";
 import { enqueueBlob, enqueueManifest, enqueueRepository, noRepository } from "./queue.ts";
 import { isOwed } from "./redo.ts";
-import { recordManifest } from "./pushing.ts";
-import { ensureBlob, ensureRepository, findBlobRow } from "./rows.ts";
+import { endUpload, recordManifest } from "./pushing.ts";
+import { ensureBlob, ensureRepository, findBlobRow, findRepository } from "./rows.ts";
 import { blobState, factSchema, factTables } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 import { pointTag, removeTag } from "./tagging.ts";
@@ -182,11 +182,12 @@ function absorbRevision(sql: Sql, revision: Of<"revision">, options: AbsorbOptio
 function absorbTag(sql: Sql, difference: Of<"tag">, options: AbsorbOptions): void {
   const { repository, tag, digest } = difference;
   const change = { nowMs: options.nowMs, owe: false };
-  const repositoryId = ensureRepository(sql, repository);
   if (digest === null) {
-    removeTag(sql, { repositoryId, repository, tag }, change);
+    const known = findRepository(sql, repository);
+    if (known !== null) removeTag(sql, { repositoryId: known, repository, tag }, change);
     return;
   }
+  const repositoryId = ensureRepository(sql, repository);
   const blobId = ensureBlob(sql, digest);
   pointTag(sql, { repositoryId, repository, tag, blobId, digest }, change);
 }
@@ -195,12 +196,15 @@ function absorbHistory(sql: Sql, entry: Of<"tag-history">): void {
   const text = entry.there
     ? "INSERT OR IGNORE INTO tag_history (repository_id, name, blob_id) VALUES (?, ?, ?)"
     : "DELETE FROM tag_history WHERE repository_id = ? AND name = ? AND blob_id = ?";
-  sql.run(text, ensureRepository(sql, entry.repository), entry.tag, ensureBlob(sql, entry.digest));
+  const repositoryId = ensureRepository(sql, entry.repository);
+  sql.run(text, repositoryId, entry.tag, ensureBlob(sql, entry.digest));
+  // A history alone holds nothing.
+  enqueueRepository(sql, repositoryId);
 }
 
 function absorbUpload(sql: Sql, upload: Of<"upload">, options: AbsorbOptions): void {
   if (upload.startedAtMs === null) {
-    sql.run("DELETE FROM uploads WHERE id = ?", upload.id);
+    endUpload(sql, upload.id);
     return;
   }
   sql.run(

@@ -44,3 +44,11 @@ export function ensureBlob(sql: Sql, digest: Digest): number {
     sql.insert("INSERT INTO blobs (digest) VALUES (?)", digestToBytes(digest))
   );
 }
+
+/** SQL: whether the repository with this number holds nothing at all. */
+export const holdsNothing = (id: string): string => `
+  NOT EXISTS (SELECT 1 FROM manifests WHERE repository_id = ${id})
+  AND NOT EXISTS (SELECT 1 FROM tags WHERE repository_id = ${id})
+  AND NOT EXISTS (SELECT 1 FROM layers WHERE repository_id = ${id})
+  AND NOT EXISTS (SELECT 1 FROM uploads WHERE repository_id = ${id})
+  AND NOT EXISTS (SELECT 1 FROM leases WHERE repository_id = ${id})`;

@@ -10,7 +10,7 @@ import {
 } from "../oci/index.ts";
 import type { EnqueuePage, Page, RepositoryFacts, TreeProblem } from "../registry/ports/index.ts";
 import { noRepository } from "./queue.ts";
-import { findRepository } from "./rows.ts";
+import { findRepository, holdsNothing } from "./rows.ts";
 import { blobState, manifestContent } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 
@@ -206,11 +206,12 @@ function enqueueRepositories(sql: Sql, page: EnqueuePage): PageEnd {
     page.limit,
   )?.id;
   if (last === null || last === undefined) return { next: null, missed: 0 };
-  // Nothing else tells that a repository came empty out of the tree; its row costs nothing to look at.
-  sql.run(
-    "INSERT OR IGNORE INTO repository_candidates SELECT id FROM repositories WHERE id > ? AND id <= ? AND manifests = 0",
+  const missed = sql.run(
+    `INSERT OR IGNORE INTO repository_candidates
+     SELECT r.id FROM repositories r
+     WHERE r.id > ? AND r.id <= ? AND r.manifests = 0 AND ${holdsNothing("r.id")}`,
     after,
     last,
   );
-  return { next: String(last), missed: 0 };
+  return { next: String(last), missed };
 }
