@@ -27,9 +27,9 @@ export class CandidateCount {
         nowMs: at.nowMs,
       });
       for (const standing of page) {
-        const { digest, sizeBytes, present, referenced, leasedUntilMs } = standing;
+        const { digest, sizeBytes, present, referenced, leasedUntilMs, heldSinceMs } = standing;
         if (!present || referenced || leasedUntilMs !== null || seen.has(digest)) continue;
-        if (isForeignYoung(standing, at)) continue;
+        if (heldSinceMs !== null || isForeignYoung(standing, at)) continue;
         seen.add(digest);
         count.blobs += 1;
         count.bytes += sizeBytes;

@@ -7,6 +7,8 @@ const schema = z.strictObject({
   untagged: z.boolean(),
   full: z.boolean(),
   foreignGraceMs: z.number().min(0),
+  keepDeletedMs: z.number().min(0).default(0),
+  untaggedOlderThanMs: z.number().min(0).default(0),
   listing: z.enum(["nothing", "repositories", "marks"]),
 });
 

@@ -12,6 +12,10 @@ export interface CollectOptions {
   readonly full: boolean;
   /** Unreferenced bytes taken in from the tree that are younger than this are spared (`--grace`). */
   readonly foreignGraceMs: number;
+  /** Deletions younger than this can still be undone, and hold what that needs; absent: none. */
+  readonly keepDeletedMs?: number;
+  /** With `untagged`: only manifests that have had no tag for this long; absent: any. */
+  readonly untaggedOlderThanMs?: number;
   /**
    * What to tell of that stays: the names of the repositories, or also every manifest and blob that is
    * marked (`--marks`), which walks the whole registry.
@@ -97,6 +101,8 @@ export interface CollectionReport {
   /** Untagged manifests that stay, and the bytes that `-m` would free beyond. */
   readonly untaggedKept: Amount & { readonly atLeast: boolean };
   readonly spared: Spared;
+  /** Deletions that can still be undone, the bytes that only they hold, until when the youngest can. */
+  readonly restorable: Amount & { readonly untilMs: number | null; readonly atLeast: boolean };
   readonly steppedOver: { readonly count: number; readonly atLeast: boolean };
   /** Why it is not ok; at most `errorsMax`, in a person's words. */
   readonly errors: readonly string[];

@@ -122,6 +122,12 @@ function summaryLines(report: CollectionReport): string[] {
     );
   }
   lines.push(...sparedLines(report.spared, report.startedAtMs + report.durationMs));
+  const { restorable } = report;
+  if (restorable.count > 0 && restorable.untilMs !== null) {
+    lines.push(
+      `${atLeast(restorable.atLeast)}${restorable.count} deletions can be undone, the last of them until ${new Date(restorable.untilMs).toISOString()}; they hold ${restorable.bytes} bytes (${humanBytes(restorable.bytes)})`,
+    );
+  }
   if (steppedOver.count > 0) {
     lines.push(
       `${atLeast(steppedOver.atLeast)}${steppedOver.count} oddities in the tree stepped over; what they may refer to was kept`,

@@ -121,6 +121,8 @@ function canJoin(run: Run, wanted: CollectOptions): boolean {
     (options.untagged || !wanted.untagged) &&
     (options.full || !wanted.full) &&
     options.foreignGraceMs <= wanted.foreignGraceMs &&
+    (options.keepDeletedMs ?? 0) <= (wanted.keepDeletedMs ?? 0) &&
+    (!wanted.untagged || (options.untaggedOlderThanMs ?? 0) <= (wanted.untaggedOlderThanMs ?? 0)) &&
     (options.listing === "marks" || wanted.listing !== "marks")
   );
 }

@@ -13,6 +13,7 @@ import type { CollectionEvent, CollectOptions } from "./collection-events.ts";
 import { batchMax, type CollectionParts, pageMax } from "./collection-parts.ts";
 import { CandidateCount } from "./candidate-count.ts";
 import { enqueueMissed } from "./enqueue-missed.ts";
+import { policyOf } from "./plan.ts";
 import { removeBytes } from "./remove-bytes.ts";
 import { tellMarks } from "./tell-listing.ts";
 
@@ -71,6 +72,7 @@ export async function executeCollection(run: Execution, tally: Tally): Promise<b
     let isFirst = true;
     do {
       const pass: Pass = { tally, nowMs: now(), isFirst };
+      await releaseDeletions(run, pass.nowMs);
       await removeManifests(run, pass);
       if (isFirst && run.options.listing === "marks") await tellMarks(run.parts, run.tell);
       await removeBlobs(run, pass);
@@ -112,9 +114,20 @@ interface Pass {
   readonly isFirst: boolean;
 }
 
+/** What was deleted too long ago to be brought back is due from now on. */
+async function releaseDeletions({ parts, options, signal }: Execution, nowMs: number) {
+  const deletedBeforeMs = nowMs - (options.keepDeletedMs ?? 0);
+  const limit = batchMax;
+  while (!signal.aborted) {
+    const { more } = await parts.index.releaseDeletions({ deletedBeforeMs, nowMs, limit });
+    if (!more) return;
+    await parts.pause(pauseBetweenBatchesMs);
+  }
+}
+
 /** In rounds: what a removal leaves behind is due in the next one. */
 async function removeManifests(run: Execution, { tally, nowMs }: Pass): Promise<void> {
-  const policy: RemovalPolicy = { untagged: run.options.untagged, untaggedBeforeMs: nowMs };
+  const policy = policyOf(run.options, nowMs);
   for (let round = 0; round < manifestRoundsMax && !run.signal.aborted; round++) {
     if ((await removeManifestsOnce(run, tally, { nowMs, policy })) === 0) return;
   }

@@ -2,7 +2,7 @@
 // figure for what `-m` would free beyond. A run decides everything again and never acts on a plan.
 // Design: docs/design/garbage-collection.md.
 import type { Digest } from "../oci/index.ts";
-import type { BlobFact, RepositoryManifest } from "../registry/ports/index.ts";
+import type { BlobFact, RemovalPolicy, RepositoryManifest } from "../registry/ports/index.ts";
 import { type CollectionParts, pageMax } from "./collection-parts.ts";
 import { findFreedBlobs } from "./planned-blobs.ts";
 import { findDoomedManifests } from "./planned-manifests.ts";
@@ -16,6 +16,8 @@ const planEntriesMax = 100_000;
 export interface PlanOptions {
   readonly untagged: boolean;
   readonly foreignGraceMs: number;
+  readonly keepDeletedMs?: number;
+  readonly untaggedOlderThanMs?: number;
   readonly entriesMax?: number;
 }
 
@@ -43,16 +45,34 @@ export async function planCollection(
   if (await index.hasUnlistable()) {
     return { manifests: [], links: [], blobs: [], truncated: false, ...totalsOf(condemned, []) };
   }
-  const policy = { untagged: options.untagged, untaggedBeforeMs: nowMs };
+  const policy = policyOf(options, nowMs);
   const doomed = await findDoomedManifests({ parts, nowMs, policy, entriesMax });
   const { foreignGraceMs } = options;
-  const freed = await findFreedBlobs({ parts, nowMs, foreignGraceMs, doomed, entriesMax });
+  const releasedUntilMs = nowMs - (options.keepDeletedMs ?? 0);
+  const freed = await findFreedBlobs({
+    parts,
+    nowMs,
+    foreignGraceMs,
+    releasedUntilMs,
+    doomed,
+    entriesMax,
+  });
   return {
     manifests: [...doomed.values()],
     links: freed.links,
     blobs: freed.blobs,
     truncated: doomed.truncated || freed.truncated || condemned.length >= entriesMax,
     ...totalsOf(condemned, freed.blobs),
+  };
+}
+
+export function policyOf(
+  options: Pick<PlanOptions, "untagged" | "untaggedOlderThanMs">,
+  nowMs: number,
+): RemovalPolicy {
+  return {
+    untagged: options.untagged,
+    untaggedBeforeMs: nowMs - (options.untaggedOlderThanMs ?? 0),
   };
 }
 

@@ -1,11 +1,13 @@
 // Which blobs and layer links would go once the doomed manifests are gone. Pure.
-// A blob goes when its bytes are there, no lease holds it, it is no young foreign one, and everything
-// that names it is doomed (INV-6).
+// A blob goes when its bytes are there, no lease and no deletion that can be undone holds it, it is no
+// young foreign one, and everything that names it is doomed (INV-6).
 import type { Digest, RepositoryName } from "../oci/index.ts";
 import type {
   BlobFact,
   BlobStanding,
   Candidate,
+  HeldDigest,
+  HeldPosition,
   QueuePosition,
   RepositoryManifest,
 } from "../registry/ports/index.ts";
@@ -16,6 +18,8 @@ export interface BlobSearch {
   readonly parts: Pick<CollectionParts, "index" | "pause">;
   readonly nowMs: number;
   readonly foreignGraceMs: number;
+  /** Deletions made until then would be released first, and hold nothing any more. */
+  readonly releasedUntilMs: number;
   readonly doomed: DoomedManifests;
   /** Most candidates looked at, and so most blobs and links held in memory. */
   readonly entriesMax: number;
@@ -55,7 +59,8 @@ export async function findFreedBlobs(search: BlobSearch): Promise<FreedBlobs> {
 }
 
 /**
- * What the doomed manifests name, then what is in the queue already. `lostReference`: we would have seen
+ * What the doomed manifests name, what the deletions that would be released hold, then what is in the
+ * queue already. `lostReference`: we would have seen
  * it lose a reference, so it is no foreign push under way.
  */
 async function* candidatesOf(
@@ -72,6 +77,18 @@ async function* candidatesOf(
       yield { candidates, lostReference: true };
     }
   }
+  let held: HeldPosition | null = null;
+  do {
+    const page: readonly HeldDigest[] = await index.heldDigests({
+      after: held,
+      deletedAfterMs: 0,
+      deletedBeforeMs: search.releasedUntilMs,
+      limit: pageMax,
+    });
+    const candidates = page.map(({ digest }) => ({ repository: null, digest }));
+    yield { candidates, lostReference: false };
+    held = page.length < pageMax ? null : (page.at(-1)?.position ?? null);
+  } while (held !== null);
   let after: QueuePosition | null = null;
   do {
     const page: readonly BlobStanding[] = await index.blobCandidates({
@@ -95,6 +112,7 @@ async function linkGoes(
 
 async function blobGoes(search: BlobSearch, standing: BlobStanding): Promise<boolean> {
   if (!standing.present || standing.leasedUntilMs !== null) return false;
+  if ((standing.heldSinceMs ?? 0) > search.releasedUntilMs) return false;
   return !standing.referenced || (await areNamersDoomed(search, standing.digest, null));
 }
 

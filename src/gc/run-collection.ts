@@ -6,7 +6,7 @@ import { executeCollection, Tally } from "./execute.ts";
 import { type CollectionPlan, planCollection } from "./plan.ts";
 import { keyOf } from "./planned-manifests.ts";
 import { listRepositories, tellMarks } from "./tell-listing.ts";
-import { findSpared, findUntaggedKept, tellSteppedOver } from "./what-stays.ts";
+import { findRestorable, findSpared, findUntaggedKept, tellSteppedOver } from "./what-stays.ts";
 
 /** Repositories that a dry run names as empty already. */
 const emptyToldMax = 1_000;
@@ -117,7 +117,7 @@ function errorsOf(tally: Tally, completed: boolean): string[] {
   ];
 }
 
-type WhatStays = Pick<CollectionReport, "untaggedKept" | "spared" | "steppedOver">;
+type WhatStays = Pick<CollectionReport, "untaggedKept" | "spared" | "restorable" | "steppedOver">;
 
 async function whatStays(run: CollectionRun, plan: CollectionPlan | null): Promise<WhatStays> {
   const { parts, options, signal, tell } = run;
@@ -127,12 +127,14 @@ async function whatStays(run: CollectionRun, plan: CollectionPlan | null): Promi
     return {
       untaggedKept: { ...nothing, atLeast: true },
       spared: { leased: sum, foreign: sum, atLeast: true },
+      restorable: { ...sum, atLeast: true },
       steppedOver: { count: 0, atLeast: true },
     };
   }
   return {
     untaggedKept: await findUntaggedKept(parts, options, plan),
     spared: await findSpared(parts, options.foreignGraceMs),
+    restorable: await findRestorable(parts, options.keepDeletedMs ?? 0),
     steppedOver: await tellSteppedOver(parts, tell),
   };
 }

@@ -44,7 +44,7 @@ export async function findSpared(parts: ReadingParts, foreignGraceMs: number): P
     scanned += page.length;
     const fresh = page.filter(({ digest }) => !seen.has(digest) && seen.add(digest));
     for (const standing of await parts.index.blobStandings(fresh, nowMs)) {
-      if (!standing.present || standing.referenced) continue;
+      if (!standing.present || standing.referenced || standing.heldSinceMs !== null) continue;
       const foreignUntilMs = (standing.foreignSinceMs ?? -Infinity) + foreignGraceMs;
       if (standing.leasedUntilMs !== null) add(leased, standing.sizeBytes, standing.leasedUntilMs);
       else if (foreignUntilMs > nowMs) add(foreign, standing.sizeBytes, foreignUntilMs);
@@ -80,6 +80,15 @@ export async function findUntaggedKept(
 /** What was condemned before goes in any case. */
 function bytesOf({ blobs }: CollectionPlan): number {
   return blobs.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
+}
+
+/** Deletions that this run leaves, so that they can be undone. */
+export async function findRestorable(
+  { index, clock }: Pick<CollectionParts, "index" | "clock">,
+  keepDeletedMs: number,
+): Promise<CollectionReport["restorable"]> {
+  const { newestMs, ...kept } = await index.keptDeletions(clock.now() - keepDeletedMs);
+  return { ...kept, untilMs: newestMs === null ? null : newestMs + keepDeletedMs };
 }
 
 /** What could not be read in the tree and was therefore stepped over (INV-7). */

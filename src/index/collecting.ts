@@ -154,7 +154,8 @@ function settleBlob(
   { linkStays }: { readonly linkStays: boolean },
 ): boolean {
   const { blobId, standing } = settling;
-  if (!standing.present || standing.referenced) {
+  // Whatever ends these puts it into the queue again.
+  if (!standing.present || standing.referenced || standing.heldSinceMs !== null) {
     const linkWaits = linkStays && !standing.neededHere;
     if (!linkWaits) dequeueBlob(sql, settling);
     else if (standing.leasedHereUntilMs !== null) {

@@ -4,6 +4,7 @@ import type { TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deleting from "./deleting.ts";
+import * as deletions from "./deletions.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
 import { enqueuePage } from "./snapshots.ts";
@@ -33,6 +34,8 @@ export const operations = {
   findAndLeaseManifest: on(pushing.findAndLeaseManifest),
   acceptManifest: on(pushing.acceptManifest),
   deleteManifest: on(deleting.deleteManifest),
+  deleteRestorably: on(deletions.deleteRestorably),
+  releaseDeletions: on(deletions.releaseDeletions),
   deleteTag: on(deleting.deleteTag),
   unlinkBlob: on(deleting.unlinkBlob),
   clearRedo: on(clearRedo),

@@ -8,6 +8,7 @@ import type {
   ManifestFact,
   UploadFact,
 } from "../registry/ports/index.ts";
+import { forgetDeletion } from "./deletions.ts";
 import {
   endLease,
   endLeasesOnNamed,
@@ -282,6 +283,7 @@ export function recordManifest(sql: Sql, row: Leased, record: RecordManifest): b
       namedKind[kind],
     );
   }
+  if (before === null) forgetDeletion(sql, record, record.nowMs);
   // Referrers that were left behind by a removed subject have it again.
   sql.run(
     `UPDATE manifests INDEXED BY manifests_by_subject SET subject_removed = 0

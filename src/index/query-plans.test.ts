@@ -30,6 +30,7 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "findAndLeaseManifest",
   "acceptManifest",
   "deleteManifest",
+  "deleteRestorably",
   "deleteTag",
   "unlinkBlob",
 ]);
@@ -40,7 +41,7 @@ type Allowed = readonly (readonly [step: RegExp, because: string])[];
 const allowedOnRequest: Allowed = [
   [/^SCAN totals$/, "one row"],
   [/^SCAN (CONSTANT ROW|\d+ CONSTANT ROWS?)$/, "no table"],
-  [/^SCAN (leads|namer|n|\(subquery-\d+\))$/, "what the query has found so far"],
+  [/^SCAN (leads|held|namer|n|\(subquery-\d+\))$/, "what the query has found so far"],
   [/^SEARCH leases .*\(repository_id=\? AND caller=\?\)$/, "one caller's leases in one repository"],
   [/ manifests_unreadable \(repository_id=\?\)$/, "manifests that cannot be read are few"],
   [/ repositories_listed \(name>\?\)$/, "a page"],
@@ -132,6 +133,7 @@ async function runEverything(): Promise<void> {
     await world.blob("a", blobNo(2));
     await index.deleteTag(repo("a"), tag("x"), world.nowMs);
     await index.deleteManifest(repo("a"), parent.digest, world.nowMs);
+    await lookAtDeletions(world, child);
     await world.owed();
     await missedByQueue(index, world.nowMs);
     await index.emptyRepositories(9);
@@ -157,6 +159,16 @@ async function lookAtAll(world: World, child: ReturnType<typeof blobNo>): Promis
   await index.listReferrers(repo("a"), child, { after: null, limit: 9, artifactType: null });
   await index.findAndLeaseBlob(repo("a"), blobNo(1), world.terms());
   await index.findAndLeaseManifest(repo("a"), child, world.terms());
+}
+
+async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
+  const { index, nowMs } = world;
+  await world.deleteRestorably(repo("a"), child);
+  await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
+  await world.deleteRestorably(repo("a"), child);
+  await index.heldDigests({ after: null, deletedAfterMs: 0, deletedBeforeMs: nowMs, limit: 9 });
+  await index.keptDeletions(0);
+  await index.releaseDeletions({ deletedBeforeMs: 0, nowMs, limit: 9 });
 }
 
 async function compareAll(world: World, round: number): Promise<void> {
@@ -225,6 +237,12 @@ function filled(): Sql {
   );
   rows("tag_history (repository_id, name, blob_id)", "i % 500 + 1, printf('t%d', i), i", 6_000);
   rows("leases (repository_id, caller, blob_id, expires_at)", "i % 500 + 1, 'me', i, i", 5_000);
+  rows(
+    "deletions (repository, digest, media_type, size, deleted_at, deleted_by, reason, tags)",
+    "printf('r%d', i % 500 + 1), CAST(i AS BLOB), 'x', 1, i, 'me', 'client', '[]'",
+    1_000,
+  );
+  rows("deletion_holds (deletion_id, digest)", "i % 1000 + 1, CAST(i AS BLOB)", 10_000);
   rows("blob_candidates (repository_id, blob_id, due_at)", "i % 500 + 1, i, i", 5_000);
   return sql;
 }

@@ -186,6 +186,42 @@ CREATE TABLE redo (
 ) STRICT;
 `;
 
+/** What clients deleted and may have back; by digest, so that a rebuild of the facts keeps it. */
+const deletions = `
+CREATE TABLE deletions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  repository TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  media_type TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  deleted_by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  UNIQUE (repository, digest)
+) STRICT;
+CREATE INDEX deletions_by_time ON deletions (deleted_at, id);
+
+-- What a restore needs. media_type: it was a manifest of the repository, and would have to be again.
+CREATE TABLE deletion_holds (
+  deletion_id INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  media_type TEXT,
+  PRIMARY KEY (deletion_id, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deletion_holds_by_digest ON deletion_holds (digest);
+`;
+
+/** Runs of the collector, oldest ones dropped; ended_at is null while one is under way. */
+const runs = `
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  ended_at INTEGER,
+  record TEXT NOT NULL
+) STRICT;
+CREATE INDEX runs_under_way ON runs (id) WHERE ended_at IS NULL;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
   (match) => match[1] ?? "",
@@ -195,4 +231,4 @@ export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\
 export const factSchema = facts;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts];
+export const migrations: readonly string[] = [own + facts, deletions + runs];

@@ -161,6 +161,7 @@ function enqueueBlobs(sql: Sql, page: EnqueuePage): PageEnd {
        AND NOT EXISTS (SELECT 1 FROM manifests WHERE blob_id = b.id)
        AND NOT EXISTS (SELECT 1 FROM layers l, manifests u
          WHERE l.blob_id = b.id AND u.repository_id = l.repository_id AND u.unreadable = 1)
+       AND NOT EXISTS (SELECT 1 FROM deletion_holds WHERE digest = b.digest)
        AND NOT EXISTS (SELECT 1 FROM blob_candidates WHERE blob_id = b.id)`,
     after,
     last,

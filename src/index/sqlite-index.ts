@@ -7,6 +7,7 @@ import type { RepositoryName } from "../oci/index.ts";
 import type { Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
+import * as deletions from "./deletions.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
@@ -144,6 +145,7 @@ function changesOf(access: Access) {
   const leaseBlob = access.write("findAndLeaseBlob");
   const leaseManifest = access.write("findAndLeaseManifest");
   const deleteManifest = access.write("deleteManifest");
+  const deleteRestorably = access.write("deleteRestorably");
   const deleteTag = access.write("deleteTag");
   const unlinkBlob = access.write("unlinkBlob");
   return {
@@ -163,6 +165,8 @@ function changesOf(access: Access) {
       return found === "lease-due" ? await leaseManifest({ repository, digest }, terms) : found;
     },
     deleteManifest: (repository, digest, nowMs) => deleteManifest({ repository, digest }, nowMs),
+    deleteRestorably: (repository, digest, deletion) =>
+      deleteRestorably({ repository, digest }, deletion),
     deleteTag: (repository, tag, nowMs) => deleteTag({ repository, tag }, nowMs),
     unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
     pendingRedo: access.readAll(pendingRedo),
@@ -181,6 +185,9 @@ function collectionOf(access: Access) {
     namedByManifest: access.read(standing.namedByManifest),
     namersOf: access.readAll(standing.namersOf),
     enqueuePage: access.write("enqueuePage"),
+    heldDigests: access.read(deletions.heldDigests),
+    keptDeletions: access.readAll(deletions.keptDeletions),
+    releaseDeletions: access.write("releaseDeletions"),
     removeManifests: access.write("removeManifests"),
     condemn: access.write("condemn"),
     listCondemned: access.read(collecting.listCondemned),

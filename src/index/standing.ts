@@ -118,10 +118,9 @@ interface ManifestCandidateRow extends Leased {
   readonly size: number;
 }
 
-export function manifestCandidates(
-  sql: Sql,
-  page: QueuePage & { readonly policy: RemovalPolicy },
-): ManifestStanding[] {
+type ManifestPage = QueuePage & { readonly policy: RemovalPolicy };
+
+export function manifestCandidates(sql: Sql, page: ManifestPage): ManifestStanding[] {
   const due = manifestRows(sql, page, 0);
   const held = page.policy.untagged ? manifestRows(sql, page, 1) : [];
   // Both halves in one order, so that the last position of a page is where both go on.
@@ -137,13 +136,14 @@ export function manifestCandidates(
     }));
 }
 
-function manifestRows(sql: Sql, page: QueuePage, held: 0 | 1): ManifestCandidateRow[] {
+function manifestRows(sql: Sql, page: ManifestPage, held: 0 | 1): ManifestCandidateRow[] {
   const [dueMs, id] = page.after ?? [0, 0];
   return sql.all<ManifestCandidateRow>(
     `SELECT c.id, c.due_at AS dueAt, c.repository_id AS repositoryId, c.blob_id AS blobId, b.digest,
        b.size
      FROM manifest_candidates c, manifests m, blobs b
      WHERE c.held = ?1 AND c.due_at <= ?2 AND (c.due_at, c.id) > (?3, ?4)
+       AND (c.held = 0 OR c.untagged_since <= ?6)
        AND m.repository_id = c.repository_id AND m.blob_id = c.blob_id AND b.id = c.blob_id
      ORDER BY c.due_at, c.id LIMIT ?5`,
     held,
@@ -151,6 +151,8 @@ function manifestRows(sql: Sql, page: QueuePage, held: 0 | 1): ManifestCandidate
     dueMs,
     id,
     page.limit,
+    // One that has lost its tag later than that is kept by the policy, whatever leads to it.
+    page.policy.untaggedBeforeMs,
   );
 }
 
@@ -234,7 +236,9 @@ const standingOfBlob = `
     ) AS referenced,
     (SELECT max(expires_at) FROM leases
       WHERE blob_id = ?2 AND repository_id = ?1 AND expires_at > ?3) AS leasedHere,
-    (SELECT max(expires_at) FROM leases WHERE blob_id = ?2 AND expires_at > ?3) AS leased
+    (SELECT max(expires_at) FROM leases WHERE blob_id = ?2 AND expires_at > ?3) AS leased,
+    (SELECT max(d.deleted_at) FROM deletion_holds h CROSS JOIN deletions d
+      WHERE h.digest = b.digest AND d.id = h.deletion_id) AS heldSince
   FROM blobs b WHERE b.id = ?2`;
 
 interface StandingRow {
@@ -246,6 +250,7 @@ interface StandingRow {
   readonly referenced: number;
   readonly leasedHere: number | null;
   readonly leased: number | null;
+  readonly heldSince: number | null;
 }
 
 export function blobStanding(sql: Sql, row: Leased, nowMs: number): Standing {
@@ -260,6 +265,7 @@ export function blobStanding(sql: Sql, row: Leased, nowMs: number): Standing {
     referenced: blob.referenced === 1,
     leasedHereUntilMs: linked ? blob.leasedHere : null,
     leasedUntilMs: blob.leased,
+    heldSinceMs: blob.heldSince,
     foreignSinceMs: blob.foreignSince,
   };
 }

@@ -202,14 +202,28 @@ export class ManifestService implements Manifests {
     return taken ? await index.findBlob(repository, digest) : null;
   }
 
-  async delete(repository: RepositoryName, reference: Reference): Promise<void> {
+  async delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void> {
     const { index, clock, followTree } = this.#parts;
     await this.#parts.treeLookup()?.manifest(repository, reference);
     const outcome = isDigestReference(reference)
-      ? (await index.deleteManifest(repository, reference, clock.now())).outcome
+      ? await this.#deleteManifest(repository, reference, caller)
       : await index.deleteTag(repository, reference, clock.now());
     if (outcome === "unknown") throw unknownManifest(repository, reference);
     followTree();
+  }
+
+  async #deleteManifest(
+    repository: RepositoryName,
+    digest: Digest,
+    deletedBy: Caller,
+  ): Promise<"deleted" | "unknown"> {
+    const { index, clock, options } = this.#parts;
+    const nowMs = clock.now();
+    const isKept = (options.keepDeletedMs ?? 0) > 0 && !options.readOnly;
+    const { outcome } = isKept
+      ? await index.deleteRestorably(repository, digest, { nowMs, deletedBy, reason: "client" })
+      : await index.deleteManifest(repository, digest, nowMs);
+    return outcome;
   }
 
   listReferrers(

@@ -112,8 +112,11 @@ export interface Manifests {
     readonly subject: Digest | null;
     readonly tags: readonly Tag[];
   }>;
-  /** By digest: its tags go too. By tag: only the tag. @throws ManifestUnknownError, NameUnknownError */
-  delete(repository: RepositoryName, reference: Reference): Promise<void>;
+  /**
+   * By digest: its tags go too, and it can be brought back for a while. By tag: only the tag.
+   * @throws ManifestUnknownError, NameUnknownError
+   */
+  delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void>;
   /** In digest order; unknown repositories and subjects have none. */
   listReferrers(
     repository: RepositoryName,

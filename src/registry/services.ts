@@ -37,6 +37,8 @@ export interface ServiceParts {
 export interface ServiceOptions {
   /** How long a lease lasts (`gc.grace`). */
   readonly graceMs: number;
+  /** How long a deleted manifest can be brought back (`gc.keepdeleted`); absent or 0: not at all. */
+  readonly keepDeletedMs?: number;
   /** `storage.maintenance.readonly`: then nothing is written, leases neither (INV-5). */
   readonly readOnly: boolean;
   readonly validation: ManifestValidation;

@@ -3,6 +3,7 @@ import { describe, setDefaultTimeout } from "bun:test";
 import { condemnContract, removalContract } from "./index/collecting-contract.ts";
 import { absorbContract, unreadableContract } from "./index/comparing-contract.ts";
 import { deleteContract, redoContract } from "./index/deleting-contract.ts";
+import { deletionsContract } from "./index/deletions-contract.ts";
 import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
@@ -20,6 +21,7 @@ for (const driver of [memoryDriver, fileDriver]) {
     leaseContract(driver);
     namesContract(driver);
     deleteContract(driver);
+    deletionsContract(driver);
     redoContract(driver);
     condemnContract(driver);
     removalContract(driver);

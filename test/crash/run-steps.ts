@@ -67,10 +67,10 @@ async function perform(world: World, step: Step, noting: Noting): Promise<void> 
       await putManifest(world, step);
       break;
     case "delete-tag":
-      await services.manifests.delete(step.repository, step.tag);
+      await services.manifests.delete(step.repository, step.tag, caller);
       break;
     case "delete-manifest":
-      await services.manifests.delete(step.repository, step.digest);
+      await services.manifests.delete(step.repository, step.digest, caller);
       break;
     case "delete-blob":
       await services.blobs.delete(step.repository, step.digest);

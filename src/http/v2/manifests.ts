@@ -116,8 +116,8 @@ export function digestAlgorithm(query: string): DigestAlgorithm {
   );
 }
 
-async function deleteManifest(env: Env, _call: Call, route: ManifestRoute): Promise<Reply> {
+async function deleteManifest(env: Env, call: Call, route: ManifestRoute): Promise<Reply> {
   const reference = parseKnownReference(route.reference);
-  await env.registry.manifests.delete(route.repository, reference);
+  await env.registry.manifests.delete(route.repository, reference, call.caller);
   return emptyReply(202);
 }

@@ -64,6 +64,8 @@ export interface BlobStanding {
   /** End of the longest live lease on it in this repository or, for the blob, in any; null: none. */
   readonly leasedHereUntilMs: number | null;
   readonly leasedUntilMs: number | null;
+  /** When the youngest deletion that can be undone and needs it was made; null: none does. */
+  readonly heldSinceMs: number | null;
   /** Taken in from the tree unreferenced, modified then: perhaps a foreign push under way (design §5). */
   readonly foreignSinceMs: number | null;
 }
@@ -87,6 +89,37 @@ export interface CondemnOutcome {
     readonly repository: RepositoryName;
     readonly digest: Digest;
   }[];
+}
+
+/** A place among the digests that deletions hold. */
+export type HeldPosition = readonly [deletedAtMs: number, id: number, digest: Digest];
+
+export interface HeldDigest {
+  readonly position: HeldPosition;
+  readonly digest: Digest;
+}
+
+/** Digests held by deletions made in that time, the bounds being (after, before]. */
+export interface HeldPage {
+  readonly after: HeldPosition | null;
+  readonly deletedAfterMs: number;
+  readonly deletedBeforeMs: number;
+  readonly limit: number;
+}
+
+export interface ReleasedDeletions {
+  readonly released: number;
+  /** There may be more of them. */
+  readonly more: boolean;
+}
+
+/** Deletions that can be undone, and what only they hold. */
+export interface KeptDeletions {
+  readonly count: number;
+  readonly bytes: number;
+  /** When the youngest was made; null: there is none. */
+  readonly newestMs: number | null;
+  readonly atLeast: boolean;
 }
 
 export interface Totals {
@@ -146,6 +179,20 @@ export interface CollectionIndex {
     },
   ): Promise<readonly RepositoryManifest[]>;
 
+  /** What releasing the deletions of that time would have looked at; the oldest first. */
+  heldDigests(page: HeldPage): Promise<readonly HeldDigest[]>;
+  /** The deletions made after that which can be undone. A bounded look. */
+  keptDeletions(deletedAfterMs: number): Promise<KeptDeletions>;
+  /**
+   * Lets go of what the deletions made until then hold, oldest first, at most `limit` of them: they
+   * cannot be undone any more, and what they held is due.
+   */
+  releaseDeletions(options: {
+    readonly deletedBeforeMs: number;
+    readonly nowMs: number;
+    readonly limit: number;
+  }): Promise<ReleasedDeletions>;
+
   /** Puts into the queue what nothing holds and the queue had missed (`--full`); how many that were. */
   enqueuePage(
     page: EnqueuePage,
@@ -163,7 +210,7 @@ export interface CollectionIndex {
   /**
    * Settles blob candidates, re-checked inside the transaction (INV-6): removes the layer link that
    * nothing needs, condemns the blob that nothing holds, postpones what is leased, leaves due what is
-   * foreign and young, and drops from the queue what a reference holds. At most 100 at a time.
+   * foreign and young, and drops from the queue what a reference or a deletion holds. At most 100 at a time.
    */
   condemn(candidates: readonly Candidate[], options: CondemnOptions): Promise<CondemnOutcome>;
   /** Blobs condemned and not yet forgotten, also those that a killed run left (INV-3); digest order. */

@@ -66,6 +66,14 @@ export interface UnlinkOutcome {
   readonly neededBy: readonly Digest[];
 }
 
+/** Who deleted a manifest that may be brought back, when, and why. */
+export interface RestorableDeletion {
+  readonly nowMs: number;
+  readonly deletedBy: Caller;
+  /** `client`: by a request. Policies will have their own. */
+  readonly reason: "client";
+}
+
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./facts.ts";
@@ -146,11 +154,17 @@ export interface Index extends CollectionIndex, ComparisonIndex {
 
   // Deleting.
 
-  /** The manifest leaves the repository, its tags with it. */
+  /** The manifest leaves the repository, its tags with it. Nothing is left to bring it back. */
   deleteManifest(
     repository: RepositoryName,
     digest: Digest,
     nowMs: number,
+  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
+  /** Likewise; what a restore needs is held until the deletion is released (INV-6). */
+  deleteRestorably(
+    repository: RepositoryName,
+    digest: Digest,
+    deletion: RestorableDeletion,
   ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
   deleteTag(repository: RepositoryName, tag: Tag, nowMs: number): Promise<DeleteOutcome>;
   /** Takes a blob out of a repository, unless one of its manifests needs it. */

@@ -11,6 +11,7 @@ export interface Collect {
   readonly nowMs: number;
   readonly untagged: boolean;
   readonly foreignGraceMs?: number;
+  readonly keepDeletedMs?: number;
 }
 
 /** Runs until nothing more goes. */
@@ -23,6 +24,8 @@ export async function collectOnce(index: Index, options: Collect): Promise<numbe
   const { nowMs } = options;
   const policy = { untagged: options.untagged, untaggedBeforeMs: nowMs };
   let went = 0;
+  const deletedBeforeMs = nowMs - (options.keepDeletedMs ?? 0);
+  while ((await index.releaseDeletions({ deletedBeforeMs, nowMs, limit: pageMax })).more);
   for (let after = null as readonly [number, number] | null; ;) {
     const page = await index.manifestCandidates({ after, limit: pageMax, nowMs, policy });
     went += (await index.removeManifests(page, { nowMs, policy })).length;

@@ -127,6 +127,11 @@ const deleting: fc.Arbitrary<Operation>[] = [
       ),
     ),
   fc
+    .tuple(anyRepository, anyDigest)
+    .map(([name, what]) =>
+      operation(`delete restorably ${name} ${what}`, (world) => world.deleteRestorably(name, what)),
+    ),
+  fc
     .tuple(anyRepository, anyTag)
     .map(([name, which]) =>
       operation(`delete tag ${name} ${which}`, (world) =>
@@ -149,13 +154,16 @@ const collecting: fc.Arbitrary<Operation>[] = [
       return Promise.resolve();
     }),
   ),
-  fc
-    .boolean()
-    .map((untagged) =>
-      operation(untagged ? "collect untagged" : "collect", (world) =>
-        collectOnce(world.index, { nowMs: world.nowMs, untagged, foreignGraceMs: 1_000_000 }),
-      ),
+  fc.boolean().map((untagged) =>
+    operation(untagged ? "collect untagged" : "collect", (world) =>
+      collectOnce(world.index, {
+        nowMs: world.nowMs,
+        untagged,
+        foreignGraceMs: 1_000_000,
+        keepDeletedMs: 1_000_000,
+      }),
     ),
+  ),
   fc.constant(
     operation("condemn without forgetting", async (world) => {
       const page = await world.index.blobCandidates({ after: null, limit: 50, nowMs: world.nowMs });

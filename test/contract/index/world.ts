@@ -94,6 +94,15 @@ export class World {
     return digest;
   }
 
+  /** A client's deletion, which can be undone until it is released. */
+  deleteRestorably(
+    repository: RepositoryName,
+    digest: Digest,
+  ): ReturnType<Index["deleteManifest"]> {
+    const deletion = { nowMs: this.nowMs, deletedBy: "alice", reason: "client" } as const;
+    return this.index.deleteRestorably(repository, digest, deletion);
+  }
+
   /** Pushes a manifest by its tags or, without any, by its digest. */
   async put(repository: string, push: Push): Promise<Content & { outcome: AcceptOutcome }> {
     const content = contentOf(push);
