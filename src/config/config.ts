@@ -2,6 +2,7 @@
 // filled in, units in the names. Keys that are accepted without effect do not appear here;
 // docs/configuration.md lists them.
 import type { ListenAddress } from "./listen-address.ts";
+import type { DailyWindow } from "./time-window.ts";
 
 export type LogLevel = "panic" | "fatal" | "error" | "warn" | "info" | "debug" | "trace";
 export type LogFormatter = "text" | "json" | "logstash";
@@ -87,8 +88,24 @@ export interface IndexConfig {
 }
 
 export interface GcConfig {
+  /** Whether the server collects by itself; not in read-only mode. */
+  readonly enabled: boolean;
+  /** Between two looks of the background collector; more than 0. */
+  readonly intervalMs: number;
   /** How long a lease protects what no manifest refers to yet (INV-5). */
   readonly graceMs: number;
+  /** How long a client's deletion can be undone; 0: not at all. */
+  readonly keepDeletedMs: number;
+  /** Whether the background collector removes untagged manifests, and how long without a tag. */
+  readonly untagged: { readonly delete: boolean; readonly olderThanMs: number };
+  /** When the background collector may work, by the clock of `timeZone`; null: always. */
+  readonly window: DailyWindow | null;
+  /** An IANA name. */
+  readonly timeZone: string;
+  /** Of one background run; 0: no limit. */
+  readonly durationMsMax: number;
+  /** Blobs that a background run unlinks a second; 0: no limit of its own. */
+  readonly blobsPerSecondMax: number;
 }
 
 export interface Config {

@@ -4,6 +4,7 @@ import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig } from "./con
 import type { StorageHealthConfig, UploadPurgingConfig, ValidationConfig } from "./config.ts";
 
 const second = 1_000;
+const minute = 60 * second;
 const hour = 3_600 * second;
 
 const log: LogConfig = {
@@ -46,8 +47,29 @@ const validation: ValidationConfig = {
 
 const index: IndexConfig = { path: null, exclusive: false };
 
-// Design §1, INV-5: longer than a client pauses between the parts of one push.
-const gc: GcConfig = { graceMs: 1 * hour };
+// Our own section: the reasons are ours.
+const gc: GcConfig = {
+  // What nobody has to think of is what gets done.
+  enabled: true,
+  // A look when nothing is due is one question to the index; what falls due is looked at then anyway.
+  intervalMs: 10 * minute,
+  // Design §1, INV-5: longer than a client pauses between the parts of one push.
+  graceMs: 1 * hour,
+  // Over night: whoever deleted the wrong image yesterday notices today.
+  keepDeletedMs: 24 * hour,
+  // Off, as in the classic. Children of images deployed by digest have no tag either.
+  untagged: {
+    delete: false,
+    // As long as a deletion can be undone: what lost its tag by mistake is noticed as late.
+    olderThanMs: 24 * hour,
+  },
+  // Pushes do not feel a background run, so any time will do.
+  window: null,
+  timeZone: "UTC",
+  // It gives way to whoever asks for more, and rests while it works.
+  durationMsMax: 0,
+  blobsPerSecondMax: 0,
+};
 
 const storage = {
   rootDirectory: "/var/lib/registry",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { defaults } from "./defaults.ts";
 import * as fc from "fast-check";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -162,7 +163,7 @@ gc: {grace: 0}
         },
       },
       index: { path: "/fast/index.db", exclusive: true },
-      gc: { graceMs: 0 },
+      gc: { ...defaults.gc, graceMs: 0 },
     });
   });
 

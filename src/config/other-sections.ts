@@ -1,6 +1,6 @@
-// The small sections: health, catalog, tags, validation; and, of our own, index and gc.
+// The small sections: health, catalog, tags, validation; and, of our own, index.
 import { z } from "zod";
-import type { Config, GcConfig, IndexConfig, ValidationConfig } from "./config.ts";
+import type { Config, IndexConfig, ValidationConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { isEmpty, notBuilt } from "./not-built.ts";
 import { duration, flag, natural, oneOf, positiveOr, regExp, text } from "./value-schemas.ts";
@@ -92,8 +92,3 @@ export const indexSection = z
     path: raw.path === undefined || raw.path === "" ? defaults.index.path : raw.path,
     exclusive: raw.exclusive,
   }));
-
-export const gcSection = z
-  .strictObject({ grace: duration.default(defaults.gc.graceMs) })
-  .prefault({})
-  .transform((raw): GcConfig => ({ graceMs: raw.grace }));

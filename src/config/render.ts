@@ -1,10 +1,11 @@
 // The effective configuration as YAML, in the classic's key names, so that it can be read back as a
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
-import type { Config, StorageConfig } from "./config.ts";
+import type { Config, GcConfig, StorageConfig } from "./config.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
+import { formatDailyWindow } from "./time-window.ts";
 
 const mask = "********";
 
@@ -69,13 +70,30 @@ function toClassic(config: Config): Record<string, unknown> {
       },
     },
     index: { path: config.index.path ?? "", exclusive: config.index.exclusive },
-    gc: { grace: formatGoDuration(config.gc.graceMs) },
+    gc: gcToClassic(config.gc),
   };
 }
 
 /** `source` escapes every slash, which nobody writes in YAML. */
 function goForm(pattern: RegExp): string {
   return `${pattern.flags === "" ? "" : `(?${pattern.flags})`}${pattern.source.replaceAll("\\/", "/")}`;
+}
+
+function gcToClassic(gc: GcConfig): Record<string, unknown> {
+  return {
+    enabled: gc.enabled,
+    interval: formatGoDuration(gc.intervalMs),
+    grace: formatGoDuration(gc.graceMs),
+    keepdeleted: formatGoDuration(gc.keepDeletedMs),
+    untagged: {
+      delete: gc.untagged.delete,
+      olderthan: formatGoDuration(gc.untagged.olderThanMs),
+    },
+    window: gc.window === null ? "" : formatDailyWindow(gc.window),
+    timezone: gc.timeZone,
+    maxduration: formatGoDuration(gc.durationMsMax),
+    maxrate: gc.blobsPerSecondMax,
+  };
 }
 
 function storageToClassic(storage: StorageConfig): Record<string, unknown> {
