@@ -3,8 +3,9 @@
 import { existsSync, renameSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Config } from "./config/index.ts";
-import { httpOptions, manifestValidation } from "./config-mapping.ts";
-import { Collector, parseCollectOptions, pauseFor } from "./gc/index.ts";
+import { httpOptions, manifestValidation, scheduleOptions } from "./config-mapping.ts";
+import { CollectionSchedule, Collector, parseCollectOptions } from "./gc/index.ts";
+import { logRun, pauseFor, systemTimers, tellHistory } from "./gc/index.ts";
 import { type RunningServer, startDebugServer, startServer } from "./http/index.ts";
 import { createMemoryIndex, openIndex } from "./index/sqlite-index.ts";
 import { IndexDamagedError } from "./index/sql.ts";
@@ -47,6 +48,8 @@ export interface OpenRoot {
   readonly services: RegistryServices;
   readonly follower: TreeFollower;
   readonly collector: Collector;
+  /** Null when abandoned uploads are left alone. */
+  readonly expiry: UploadExpiry | null;
   readonly agreement: Agreement;
   /** Where this process listens, for the messages of those who come later. */
   announce(address: string): void;
@@ -156,9 +159,10 @@ async function openRoot(
     else await checkRootIdentity(owned.index, owned.storage);
     // What the tree still owes comes first: only then may the two be compared (INV-2).
     await root.follower.catchUp();
+    await owned.index.interruptRuns(systemClock.now());
     if (isRebuild) await root.agreement.rebuild(options.signal ?? never);
     // A comparison would mend what verify is to find, and a server answers before it begins to compare.
-    else if (options.command === "verify" || options.command === "serve") {
+    else if (options.command !== "garbage-collect") {
       await root.agreement.buildIfIncomplete();
     } else await root.agreement.begin();
     return root;
@@ -198,16 +202,22 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     treeLookup: () => (agreement.isAgreed ? null : lookup),
     options: {
       graceMs: config.gc.graceMs,
+      keepDeletedMs: config.gc.keepDeletedMs,
       readOnly: config.storage.maintenance.readOnly.enabled,
       validation: manifestValidation(config),
     },
   });
+  const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
   const collector = new Collector({
     index,
     storage,
     locks,
     clock,
     tree: follower,
+    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
+    logRun: (record) => {
+      logRun(record, logger);
+    },
     pause: pauseFor,
   });
   return {
@@ -217,6 +227,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     services,
     follower,
     collector,
+    expiry,
     agreement,
     announce: (address) => lock?.announce(address),
     close: async () => {
@@ -246,7 +257,8 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const root = await openRoot(config, logger, { command: "serve", signal });
   const health = new StorageHealth(root.storage, config.health.storageDriver);
   const servers: RunningServer[] = [];
-  const expiry = uploadExpiry(config, root, logger);
+  const { expiry } = root;
+  const schedule = collectionSchedule(config, root, logger);
   try {
     const server = await startServer({
       registry: root.services,
@@ -264,12 +276,16 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     const control = controlOf(root);
     health.start();
     expiry?.start();
+    schedule?.start();
     return {
       address: server.address,
       stop: async () => {
         health.stop();
+        // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
+        const collected = schedule?.stop();
         await control?.stop();
         await expiry?.stop();
+        await collected;
         for (const running of servers) await running.stop();
         await root.close();
       },
@@ -304,6 +320,8 @@ async function runCommand(
       const report = await root.collector.collect(options, asker.tell, asker.signal);
       return report.ok ? 0 : 1;
     }
+    case "garbage-collect-history":
+      return await tellHistory(root.index, request.options, asker);
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       return await verifyRoot(root, request.options, asker);
@@ -384,12 +402,36 @@ export async function runOnRoot(
   }
 }
 
-function uploadExpiry(config: Config, root: OpenRoot, logger: Logger): UploadExpiry | null {
+function collectionSchedule(
+  config: Config,
+  root: OpenRoot,
+  logger: Logger,
+): CollectionSchedule | null {
+  const options = scheduleOptions(config);
+  if (options === null) return null;
+  const { collector, index, agreement } = root;
+  return new CollectionSchedule({
+    collector,
+    index,
+    clock: systemClock,
+    timers: systemTimers,
+    random: Math.random,
+    agreed: (signal) => agreement.wait(signal),
+    log: logTo(logger),
+    options,
+  });
+}
+
+function uploadExpiry(
+  config: Config,
+  { index, uploads }: { readonly index: Index; readonly uploads: RegistryServices["uploads"] },
+  logger: Logger,
+): UploadExpiry | null {
   const { uploadPurging, readOnly } = config.storage.maintenance;
   if (!uploadPurging.enabled || readOnly.enabled) return null;
   return new UploadExpiry({
-    index: root.index,
-    uploads: root.services.uploads,
+    index,
+    uploads,
     clock: systemClock,
     reports: reportsTo(logger),
     options: uploadPurging,

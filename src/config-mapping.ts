@@ -1,5 +1,6 @@
 // What the rooms want to know of the configuration, in their own terms.
 import type { Config } from "./config/index.ts";
+import type { ScheduleOptions } from "./gc/index.ts";
 import { bodySilenceMs, type HttpOptions } from "./http/index.ts";
 import type { ManifestValidation } from "./registry/services.ts";
 
@@ -18,6 +19,25 @@ export function manifestValidation(config: Config): ManifestValidation {
             ...(variant === "" ? {} : { variant }),
           }))
         : indexes.platforms,
+  };
+}
+
+/** Null: the server does not collect by itself. */
+export function scheduleOptions(config: Config): ScheduleOptions | null {
+  const { gc, storage } = config;
+  const { readOnly, uploadPurging } = storage.maintenance;
+  if (!gc.enabled || readOnly.enabled) return null;
+  const purges = uploadPurging.enabled && !uploadPurging.dryRun;
+  return {
+    intervalMs: gc.intervalMs,
+    window: gc.window,
+    timeZone: gc.timeZone,
+    durationMsMax: gc.durationMsMax,
+    blobsPerSecondMax: gc.blobsPerSecondMax,
+    untagged: gc.untagged,
+    keepDeletedMs: gc.keepDeletedMs,
+    foreignGraceMs: gc.graceMs,
+    uploadAgeMs: purges ? uploadPurging.ageMs : null,
   };
 }
 

@@ -9,6 +9,7 @@ describe("the flags of garbage-collect", () => {
         untagged: false,
         full: false,
         foreignGraceMs: 1000,
+        keepDeletedMs: 0,
         listing: "repositories",
       },
       quiet: false,
@@ -18,7 +19,14 @@ describe("the flags of garbage-collect", () => {
 
   test("each flag", () => {
     const { options } = readGarbageCollectFlags(
-      { dryRun: true, deleteUntagged: true, full: true, marks: true, grace: "0s" },
+      {
+        dryRun: true,
+        deleteUntagged: true,
+        full: true,
+        marks: true,
+        grace: "0s",
+        keepDeleted: "2h",
+      },
       1000,
     );
     expect(options).toEqual({
@@ -26,6 +34,7 @@ describe("the flags of garbage-collect", () => {
       untagged: true,
       full: true,
       foreignGraceMs: 0,
+      keepDeletedMs: 7_200_000,
       listing: "marks",
     });
     expect(readGarbageCollectFlags({ quiet: true }, 0).options.listing).toBe("nothing");

@@ -11,6 +11,9 @@ export interface GarbageCollectFlags {
   readonly marks?: boolean;
   readonly full?: boolean;
   readonly grace?: string;
+  readonly keepDeleted?: string;
+  readonly history?: boolean;
+  readonly limit?: string;
 }
 
 export interface GarbageCollectRequest {
@@ -45,7 +48,9 @@ export function readGarbageCollectFlags(
       dryRun: flags.dryRun === true,
       untagged: flags.deleteUntagged === true,
       full: flags.full === true,
-      foreignGraceMs: flags.grace === undefined ? graceMs : readGrace(flags.grace),
+      foreignGraceMs: flags.grace === undefined ? graceMs : readDuration("--grace", flags.grace),
+      keepDeletedMs:
+        flags.keepDeleted === undefined ? 0 : readDuration("--keep-deleted", flags.keepDeleted),
       listing,
     },
     quiet,
@@ -53,11 +58,21 @@ export function readGarbageCollectFlags(
   };
 }
 
-function readGrace(text: string): number {
+/** Runs that `--history` shows when `--limit` does not say. */
+const historyMax = 20;
+
+/** @throws FlagError */
+export function readHistoryLimit({ limit }: GarbageCollectFlags): number {
+  if (limit === undefined) return historyMax;
+  if (/^[1-9]\d{0,5}$/.test(limit)) return Number(limit);
+  throw new FlagError(`--limit: "${limit.slice(0, 80)}" is not a number of runs, 1 or more`);
+}
+
+function readDuration(flag: string, text: string): number {
   const ms = parseGoDuration(text);
   if (ms === null) {
     throw new FlagError(
-      `--grace: "${text.slice(0, 80)}" is not a duration; expected 0s, 90m or 1h`,
+      `${flag}: "${text.slice(0, 80)}" is not a duration; expected 0s, 90m or 1h`,
     );
   }
   return ms;

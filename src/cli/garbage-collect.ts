@@ -1,8 +1,15 @@
 // `registry garbage-collect [flags] [config.yml]`: collects now, and prints what the classic command
 // prints, on the same streams, and then what came of it.
+import { userInfo } from "node:os";
 import { CollectionDocument, type CollectionEvent, collectionLines } from "../gc/index.ts";
+import { RunHistory, runLines } from "../gc/index.ts";
 import type { Logger } from "../observability/index.ts";
-import { type GarbageCollectFlags, readGarbageCollectFlags } from "./garbage-collect-options.ts";
+import type { RunEntry } from "../registry/ports/index.ts";
+import {
+  type GarbageCollectFlags,
+  readGarbageCollectFlags,
+  readHistoryLimit,
+} from "./garbage-collect-options.ts";
 import { runRootCommand } from "./root-command.ts";
 
 export async function runGarbageCollect(
@@ -10,6 +17,7 @@ export async function runGarbageCollect(
   flags: GarbageCollectFlags,
   version: string,
 ): Promise<number> {
+  if (flags.history === true) return await printHistory(path, flags, version);
   const document = new CollectionDocument();
   let print: ((event: CollectionEvent) => void) | null = null;
   const code = await runRootCommand({
@@ -17,7 +25,10 @@ export async function runGarbageCollect(
     path,
     request: (config) => ({
       command: "garbage-collect",
-      options: readGarbageCollectFlags(flags, config.gc.graceMs).options,
+      options: {
+        ...readGarbageCollectFlags(flags, config.gc.graceMs).options,
+        askedBy: { kind: "command", user: userName() },
+      },
     }),
     hear: (told, logger) => {
       // What the owner tells is what its collector says: the same program, or one that says so.
@@ -32,6 +43,41 @@ export async function runGarbageCollect(
   });
   if (flags.json === true && document.isComplete) process.stdout.write(`${document.toJson()}\n`);
   return code;
+}
+
+/** `--history`: the runs that are recorded, the youngest first; collects nothing. */
+async function printHistory(
+  path: string | undefined,
+  flags: GarbageCollectFlags,
+  version: string,
+): Promise<number> {
+  const history = new RunHistory();
+  const code = await runRootCommand({
+    version,
+    path,
+    request: () => ({
+      command: "garbage-collect-history",
+      options: { limit: readHistoryLimit(flags) },
+    }),
+    hear: (told) => {
+      // What the owner tells is what its index holds: the same program, or one that says so.
+      const entry = told as RunEntry;
+      if (flags.json === true) history.hear(entry);
+      else for (const line of runLines(entry)) process.stdout.write(`${line}\n`);
+    },
+  });
+  if (flags.json === true && code === 0) process.stdout.write(`${history.toJson()}\n`);
+  return code;
+}
+
+/** Null: the system has no name for who runs this. */
+function userName(): string | null {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container's user often is a number alone.
+    return null;
+  }
 }
 
 function streamsOf(logger: Logger): Parameters<typeof collectionLines>[0] {

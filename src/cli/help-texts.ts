@@ -37,6 +37,8 @@ Examples:
                                                    tag left behind; children of an index that stays, stay
   registry garbage-collect --json config.yml | jq .bytesReclaimed
   registry garbage-collect --grace 0s config.yml   also what the classic registry left unfinished lately
+  registry garbage-collect --keep-deleted 24h config.yml   leave what was deleted in the last day restorable
+  registry garbage-collect --history config.yml    what earlier runs did, in the background too
   docker exec CONTAINER registry garbage-collect /etc/distribution/config.yml
 
 Deleting an image (DELETE /v2/NAME/manifests/DIGEST) frees nothing by itself; this command does.

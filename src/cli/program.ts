@@ -43,6 +43,12 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
       "--grace <duration>",
       "spare bytes that another program may be pushing (default: gc.grace)",
     )
+    .option(
+      "--keep-deleted <duration>",
+      "leave what clients deleted later than that, so that it can be brought back (default: 0s)",
+    )
+    .option("--history", "show what earlier runs did, in the background too, and collect nothing")
+    .option("--limit <runs>", "with --history: how many, the youngest first (default: 20)")
     .addHelpText("after", help.garbageCollectHelp)
     .action(async (path: string | undefined, flags: GarbageCollectFlags) => {
       exitCode = await runGarbageCollect(path, flags, packageJson.version);

@@ -9,6 +9,9 @@ const schema = z.strictObject({
   foreignGraceMs: z.number().min(0),
   keepDeletedMs: z.number().min(0).default(0),
   untaggedOlderThanMs: z.number().min(0).default(0),
+  askedBy: z
+    .strictObject({ kind: z.literal("command"), user: z.string().max(200).nullable() })
+    .default({ kind: "command", user: null }),
   listing: z.enum(["nothing", "repositories", "marks"]),
 });
 

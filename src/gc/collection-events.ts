@@ -1,7 +1,9 @@
 // What a collection is asked for, what it tells while it runs, and what it reports at its end. All of it
 // is plain data, so that it can go through the control socket as one JSON document a line.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
-import type { TreeProblem } from "../registry/ports/index.ts";
+import type { RunRecord, TreeProblem } from "../registry/ports/index.ts";
+import type { BackgroundPace } from "./pace.ts";
+import type { StopReason } from "./stop-reason.ts";
 
 export interface CollectOptions {
   /** Says what would go, and changes nothing. */
@@ -16,6 +18,10 @@ export interface CollectOptions {
   readonly keepDeletedMs?: number;
   /** With `untagged`: only manifests that have had no tag for this long; absent: any. */
   readonly untaggedOlderThanMs?: number;
+  /** Absent: a command, of nobody in particular. */
+  readonly askedBy?: Pick<RunRecord, "user"> & { readonly kind: RunRecord["askedBy"] };
+  /** Nobody waits for it: it takes its time, tells nothing beforehand, and gives way to who does. */
+  readonly background?: BackgroundPace & { readonly trigger: string };
   /**
    * What to tell of that stays: the names of the repositories, or also every manifest and blob that is
    * marked (`--marks`), which walks the whole registry.
@@ -86,6 +92,8 @@ export interface CollectionReport {
   readonly dryRun: boolean;
   /** False: it was stopped; what is left stays in the queue for the next run. */
   readonly completed: boolean;
+  /** Why it was stopped; null: it was not. */
+  readonly stopped: StopReason | null;
   /** Nothing failed and nothing stood in the way: exit 0. */
   readonly ok: boolean;
   /** What was removed or, in a dry run, would be. */
@@ -94,6 +102,10 @@ export interface CollectionReport {
   readonly bytes: number;
   readonly links: number;
   readonly repositories: number;
+  /** Abandoned uploads that expired; 0 in a dry run. */
+  readonly uploads: number;
+  /** Candidates that were looked at; 0 in a dry run. */
+  readonly candidates: number;
   /** With `atLeast` a dry run found more than it holds in memory. */
   readonly atLeast: boolean;
   /** What `full` found that the queue had missed; null when it was not asked. */

@@ -9,6 +9,7 @@ import {
 } from "../storage/layout.ts";
 import { dirname } from "node:path/posix";
 import type { CollectionEvent, CollectionReport, Spared } from "./collection-events.ts";
+import { humanBytes } from "./human-bytes.ts";
 
 export interface LineStreams {
   readonly stdout: (line: string) => void;
@@ -113,6 +114,7 @@ function summaryLines(report: CollectionReport): string[] {
   const lines = [
     `${atLeast(report.atLeast)}${report.bytes} bytes ${dryRun ? "reclaimable" : "reclaimed"} (${humanBytes(report.bytes)})`,
   ];
+  if (report.uploads > 0) lines.push(`${report.uploads} abandoned uploads expired`);
   if (report.repositories > 0) {
     lines.push(`${report.repositories} empty repositories ${dryRun ? "would go" : "are gone"}`);
   }
@@ -125,7 +127,7 @@ function summaryLines(report: CollectionReport): string[] {
   const { restorable } = report;
   if (restorable.count > 0 && restorable.untilMs !== null) {
     lines.push(
-      `${atLeast(restorable.atLeast)}${restorable.count} deletions can be undone, the last of them until ${new Date(restorable.untilMs).toISOString()}; they hold ${restorable.bytes} bytes (${humanBytes(restorable.bytes)})`,
+      `${atLeast(restorable.atLeast)}${restorable.count} deletions can be undone, the last of them until ${new Date(restorable.untilMs).toISOString()}; they hold ${restorable.bytes} bytes (${humanBytes(restorable.bytes)}); without --keep-deleted these go too`,
     );
   }
   if (steppedOver.count > 0) {
@@ -162,16 +164,4 @@ function atLeast(isBound: boolean): string {
 function minutesUntil(untilMs: number | null, nowMs: number): string {
   const minutes = Math.ceil(((untilMs ?? nowMs) - nowMs) / 60_000);
   return minutes <= 1 ? "1 minute" : `${minutes} minutes`;
-}
-
-/** As disks are sold: 1 MB is 1,000,000 bytes. */
-function humanBytes(bytes: number): string {
-  const units = ["kB", "MB", "GB", "TB", "PB"];
-  let amount = bytes / 1000;
-  let unit = 0;
-  while (amount >= 1000 && unit < units.length - 1) {
-    amount /= 1000;
-    unit += 1;
-  }
-  return `${amount.toFixed(1)} ${units[unit] ?? ""}`;
 }

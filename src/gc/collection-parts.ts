@@ -1,6 +1,6 @@
 // What a collection is made of: the ports that it needs, no more, and the pace at which it works.
 import type { Clock } from "../registry/ports/clock.ts";
-import type { CollectionIndex, Index } from "../registry/ports/index.ts";
+import type { CollectionIndex, Index, RunRecord } from "../registry/ports/index.ts";
 import type { DigestLocks } from "../registry/keyed-locks.ts";
 import type { Storage } from "../registry/ports/storage.ts";
 
@@ -18,6 +18,10 @@ export interface CollectionParts {
   readonly clock: Clock;
   /** Makes the tree follow the facts (INV-2). */
   readonly tree: { wake(): void; catchUp(): Promise<void> };
+  /** Ends uploads that nobody has touched for long; how many. Absent: they are left alone. */
+  readonly expireUploads?: () => Promise<number>;
+  /** Logs a run that is over. */
+  readonly logRun?: (record: RunRecord) => void;
   /** Waits; 0 only lets others have their turn. Tests do not wait. */
   readonly pause: (ms: number) => Promise<void>;
 }
@@ -34,3 +38,6 @@ export const pageMax = 50;
 
 /** Most blobs or manifests in one transaction (design §3): measured some 3 ms of the write lock. */
 export const batchMax = 100;
+
+/** Where that takes longer, the transaction ends here, and the rest of the batch comes in the next. */
+export const lockMsMax = 5;

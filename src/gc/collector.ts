@@ -1,15 +1,21 @@
 // One run at a time. Who asks while one is under way joins it, when it does all that is asked for;
-// otherwise, or when it has had its second look already, it waits for its turn.
+// otherwise, or when it has had its second look already, it waits for its turn. A background run that
+// does not do all that is asked for gives way instead of keeping a person waiting.
 // Decides nothing about what goes: that is in plan.ts and execute.ts.
 import { Audience, type Member } from "./audience.ts";
 import type { CollectionObserver, CollectionReport, CollectOptions } from "./collection-events.ts";
 import type { CollectionParts } from "./collection-parts.ts";
+import { Pace } from "./pace.ts";
 import { runCollection } from "./run-collection.ts";
+import { CollectionStop } from "./stop-reason.ts";
 
 interface Run {
   readonly options: CollectOptions;
   readonly audience: Audience;
   readonly abort: AbortController;
+  readonly pace: Pace;
+  /** Nobody waits for it: it gives way to whoever asks for more. */
+  isBackground: boolean;
   readonly startedAtMs: number;
   /** Somebody joined, and what they want gone may have come after the run had looked. */
   askedAgain: boolean;
@@ -46,6 +52,10 @@ export class Collector {
       if (current === null) return await this.#joined(this.#begin(options, member), member, signal);
       if (canJoin(current, options)) {
         current.askedAgain ||= !current.options.dryRun;
+        if (options.background === undefined) {
+          current.isBackground = false;
+          current.pace.hurry();
+        }
         const { startedAtMs } = current;
         const { dryRun } = options;
         await current.audience.add(member, {
@@ -56,6 +66,9 @@ export class Collector {
         });
         return await this.#joined(current, member, signal);
       }
+      if (current.isBackground && options.background === undefined) {
+        current.abort.abort(new CollectionStop("gave-way"));
+      }
       // Its failure is for those who asked for it.
       await current.report.catch(() => undefined);
     }
@@ -64,7 +77,7 @@ export class Collector {
   /** Stops the run under way between two batches and waits for it; later requests are refused. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#current?.abort.abort();
+    this.#current?.abort.abort(new CollectionStop("stopping"));
     // Its failure is for those who asked for it.
     await this.#current?.report.catch(() => undefined);
   }
@@ -73,16 +86,20 @@ export class Collector {
     const audience = new Audience(member);
     const abort = new AbortController();
     const startedAtMs = this.#parts.clock.now();
+    const pace = new Pace(options.background ?? null);
     const run: Run = {
       options,
       audience,
       abort,
+      pace,
+      isBackground: options.background !== undefined,
       startedAtMs,
       askedAgain: false,
       mayLookAgain: true,
       report: runCollection({
         parts: this.#parts,
         options,
+        pace,
         startedAtMs,
         signal: abort.signal,
         tell: (event) => audience.tell(event),
@@ -98,7 +115,7 @@ export class Collector {
     if (signal === undefined) return await run.report;
     const leave = (): void => {
       run.audience.remove(member);
-      if (run.audience.isEmpty) run.abort.abort();
+      if (run.audience.isEmpty) run.abort.abort(signal.reason);
     };
     // It may have been aborted by what the observer has heard already.
     if (signal.aborted) leave();

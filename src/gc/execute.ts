@@ -10,21 +10,19 @@ import type {
   RemovalPolicy,
 } from "../registry/ports/index.ts";
 import type { CollectionEvent, CollectOptions } from "./collection-events.ts";
-import { batchMax, type CollectionParts, pageMax } from "./collection-parts.ts";
+import { batchMax, type CollectionParts, lockMsMax, pageMax } from "./collection-parts.ts";
 import { CandidateCount } from "./candidate-count.ts";
 import { enqueueMissed } from "./enqueue-missed.ts";
+import type { Pace } from "./pace.ts";
 import { policyOf } from "./plan.ts";
 import { removeBytes } from "./remove-bytes.ts";
 import { tellMarks } from "./tell-listing.ts";
 
-/**
- * Between two batches, so that the requests that queued up behind one are served before the next: a
- * second writer beside a loop without pauses starved. Costs 20 ms for every 1,000 blobs.
- */
-const pauseBetweenBatchesMs = 2;
-
 /** Chains of manifests that name each other are shorter; what is deeper waits for the next run. */
 const manifestRoundsMax = 1_000;
+
+/** A transaction that waited for others, or for a slow disk, is followed by no longer rest than this takes. */
+const batchRestMsMax = 100;
 
 /** Failures told in full; the rest are counted. */
 const errorsMax = 20;
@@ -35,7 +33,10 @@ const cheapBatchMax = 500;
 export interface Execution {
   readonly parts: CollectionParts;
   readonly options: Omit<CollectOptions, "dryRun">;
+  readonly pace: Pace;
   readonly signal: AbortSignal;
+  /** Something is about to be removed: from now on the run leaves a record. */
+  readonly begin: () => Promise<void>;
   readonly tell: (event: CollectionEvent) => Promise<void>;
   /** Whether somebody asked for another look since this was last called. */
   readonly isAskedAgain: () => boolean;
@@ -48,9 +49,17 @@ export class Tally {
   bytes = 0;
   links = 0;
   repositories = 0;
+  uploads = 0;
+  candidates = 0;
   queueMissed: number | null = null;
   failures = 0;
   readonly errors: string[] = [];
+
+  /** Nothing has been changed. */
+  get isEmpty(): boolean {
+    const { manifests, blobs, links, repositories, uploads } = this;
+    return manifests + blobs + links + repositories + uploads === 0;
+  }
 
   fail(message: string): void {
     this.failures += 1;
@@ -62,7 +71,10 @@ export class Tally {
 export async function executeCollection(run: Execution, tally: Tally): Promise<boolean> {
   const { index, tree } = run.parts;
   const now = monotonic(run);
+  const isBackground = run.options.background !== undefined;
+  if (!isBackground) await run.begin();
   await finishCondemned(run, tally);
+  await expireUploads(run, tally);
   if (await index.hasUnlistable()) {
     tally.fail(
       "a directory of the tree cannot be listed, so nothing is known to be unreferenced: nothing was collected. Mend it (see what was stepped over) and start the registry again",
@@ -81,8 +93,16 @@ export async function executeCollection(run: Execution, tally: Tally): Promise<b
   }
   await tidy(run, tally, now);
   await tree.catchUp();
-  await index.checkpoint();
+  // A run that has found nothing to do has nothing to give back either.
+  if (!isBackground || !tally.isEmpty) await index.checkpoint();
   return !run.signal.aborted;
+}
+
+/** Abandoned uploads; what they held in the queue is looked at in this run. */
+async function expireUploads({ parts, begin, signal }: Execution, tally: Tally): Promise<void> {
+  if (signal.aborted || parts.expireUploads === undefined) return;
+  tally.uploads = await parts.expireUploads();
+  if (tally.uploads > 0) await begin();
 }
 
 /** Time within a run never goes back: what its first pass puts into the queue is due in the second. */
@@ -115,13 +135,14 @@ interface Pass {
 }
 
 /** What was deleted too long ago to be brought back is due from now on. */
-async function releaseDeletions({ parts, options, signal }: Execution, nowMs: number) {
+async function releaseDeletions(run: Execution, nowMs: number): Promise<void> {
+  const { parts, options, pace, signal } = run;
   const deletedBeforeMs = nowMs - (options.keepDeletedMs ?? 0);
   const limit = batchMax;
   while (!signal.aborted) {
     const { more } = await parts.index.releaseDeletions({ deletedBeforeMs, nowMs, limit });
     if (!more) return;
-    await parts.pause(pauseBetweenBatchesMs);
+    await parts.pause(pace.pauseAfterBatchMs(lockMsMax));
   }
 }
 
@@ -134,10 +155,11 @@ async function removeManifests(run: Execution, { tally, nowMs }: Pass): Promise<
 }
 
 async function removeManifestsOnce(
-  { parts, signal, tell }: Execution,
+  run: Execution,
   tally: Tally,
   at: { readonly nowMs: number; readonly policy: RemovalPolicy },
 ): Promise<number> {
+  const { parts, pace, signal, tell } = run;
   const { index, tree, pause } = parts;
   let removedInRound = 0;
   let after: QueuePosition | null = null;
@@ -148,6 +170,9 @@ async function removeManifestsOnce(
       ...at,
     });
     if (page.length === 0) break;
+    tally.candidates += page.length;
+    if (page.some(({ keptBy }) => keptBy === null)) await run.begin();
+    const begunMs = performance.now();
     const removed = await index.removeManifests(
       page.map(({ repository, digest }) => ({ repository, digest })),
       at,
@@ -160,14 +185,15 @@ async function removeManifestsOnce(
       await tell({ kind: "manifest-removed", repository, digest, tagHistory });
     }
     after = page.length < pageMax ? null : (page.at(-1)?.position ?? null);
-    await pause(pauseBetweenBatchesMs);
+    await pause(pace.pauseAfterBatchMs(Math.min(performance.now() - begunMs, batchRestMsMax)));
   } while (after !== null && !signal.aborted);
   return removedInRound;
 }
 
 async function removeBlobs(run: Execution, pass: Pass): Promise<void> {
   const { index, clock, pause } = run.parts;
-  if (pass.isFirst) await countCandidates(run, pass);
+  const isBackground = run.options.background !== undefined;
+  if (pass.isFirst && !isBackground) await countCandidates(run, pass);
   let after: QueuePosition | null = null;
   for (;;) {
     if (run.signal.aborted) return;
@@ -177,10 +203,18 @@ async function removeBlobs(run: Execution, pass: Pass): Promise<void> {
       nowMs: pass.nowMs,
     });
     if (page.length === 0) return;
-    const { condemned, linksRemoved } = await index.condemn(
+    const begunMs = performance.now();
+    const {
+      condemned,
+      linksRemoved,
+      left = 0,
+    } = await index.condemn(
       page.map(({ repository, digest }) => ({ repository, digest })),
-      { nowMs: clock.now(), foreignGraceMs: run.options.foreignGraceMs },
+      { nowMs: clock.now(), foreignGraceMs: run.options.foreignGraceMs, lockMsMax },
     );
+    const tookMs = Math.min(performance.now() - begunMs, batchRestMsMax);
+    pass.tally.candidates += page.length - left;
+    if (linksRemoved.length > 0) await run.begin();
     pass.tally.links += linksRemoved.length;
     for (const { repository, digest } of linksRemoved) {
       await run.tell({ kind: "link-eligible", repository, digest });
@@ -188,9 +222,9 @@ async function removeBlobs(run: Execution, pass: Pass): Promise<void> {
     }
     if (linksRemoved.length > 0) run.parts.tree.wake();
     await removeCondemned(run, pass.tally, condemned);
-    after = page.at(-1)?.position ?? null;
-    if (page.length < batchMax) return;
-    await pause(pauseBetweenBatchesMs);
+    after = page[page.length - left - 1]?.position ?? null;
+    if (page.length < batchMax && left === 0) return;
+    await pause(run.pace.pauseAfterBatchMs(tookMs));
   }
 }
 
@@ -217,8 +251,9 @@ async function removeCondemned(
   condemned: readonly BlobFact[],
 ): Promise<void> {
   if (condemned.length === 0) return;
+  await run.begin();
   for (const blob of condemned) await run.tell({ kind: "blob-eligible", ...blob });
-  const { removed, failed } = await removeBytes(run.parts, condemned);
+  const { removed, failed } = await removeBytes(run, condemned);
   await run.parts.index.forget(removed.map(({ digest }) => digest));
   for (const blob of removed) {
     tally.blobs += 1;
@@ -234,17 +269,19 @@ async function removeCondemned(
 
 /** Leases that are over, and repositories that hold nothing any more. */
 async function tidy(run: Execution, tally: Tally, now: () => number): Promise<void> {
-  const { index, pause } = run.parts;
+  const { index } = run.parts;
+  const pause = (): Promise<void> => run.parts.pause(run.pace.pauseAfterBatchMs(lockMsMax));
   const limit = cheapBatchMax;
   while (!run.signal.aborted && (await index.expireLeases({ nowMs: now(), limit })) === limit) {
-    await pause(pauseBetweenBatchesMs);
+    await pause();
   }
   while (!run.signal.aborted) {
     const dropped = await index.dropEmptyRepositories(limit);
     tally.repositories += dropped.length;
+    if (dropped.length > 0) await run.begin();
     for (const repository of dropped) await run.tell({ kind: "repository-removed", repository });
     // A batch in which none was empty is not the end: others may wait behind it.
     if ((await index.emptyRepositories(1)).length === 0) return;
-    await pause(pauseBetweenBatchesMs);
+    await pause();
   }
 }

@@ -3,8 +3,11 @@
 import type { CollectionEvent, CollectionReport, CollectOptions } from "./collection-events.ts";
 import type { CollectionParts } from "./collection-parts.ts";
 import { executeCollection, Tally } from "./execute.ts";
+import type { Pace } from "./pace.ts";
 import { type CollectionPlan, planCollection } from "./plan.ts";
 import { keyOf } from "./planned-manifests.ts";
+import { messageOf, outcomeOf, RunRecorder } from "./run-record.ts";
+import { type StopReason, stopReasonOf, stopTexts } from "./stop-reason.ts";
 import { listRepositories, tellMarks } from "./tell-listing.ts";
 import { findRestorable, findSpared, findUntaggedKept, tellSteppedOver } from "./what-stays.ts";
 
@@ -14,6 +17,7 @@ const emptyToldMax = 1_000;
 export interface CollectionRun {
   readonly parts: CollectionParts;
   readonly options: CollectOptions;
+  readonly pace: Pace;
   readonly startedAtMs: number;
   readonly signal: AbortSignal;
   readonly tell: (event: CollectionEvent) => Promise<void>;
@@ -55,12 +59,15 @@ async function dryRun(run: CollectionRun): Promise<CollectionReport> {
   return {
     ...(await whatStays(run, plan)),
     completed: true,
+    stopped: null,
     ok: errors.length === 0,
     manifests: plan.manifests.length,
     blobs: plan.blobs.length + plan.condemned.length,
     bytes: plan.bytes,
     links: plan.links.length,
     repositories: repositories.length,
+    uploads: 0,
+    candidates: 0,
     atLeast: plan.truncated,
     queueMissed: null,
     errors,
@@ -85,35 +92,65 @@ async function tellPlan({ parts, tell }: CollectionRun, plan: CollectionPlan): P
 }
 
 async function realRun(run: CollectionRun): Promise<CollectionReport> {
+  const { parts, options, startedAtMs } = run;
+  const log = parts.logRun === undefined ? {} : { log: parts.logRun };
+  const recorder = new RunRecorder({ index: parts.index, ...log }, options, startedAtMs);
   const tally = new Tally();
+  try {
+    const report = await executed(run, tally, () => recorder.begin());
+    await recorder.end(outcomeOf(report));
+    return report;
+  } catch (error) {
+    const { durationMs } = timeOf(run);
+    const { errors: told, queueMissed: _, failures: __, ...done } = tally;
+    await recorder.end({
+      ...done,
+      durationMs,
+      errors: [...told, messageOf(error)],
+      stopped: "failed",
+    });
+    throw error;
+  }
+}
+
+async function executed(
+  run: CollectionRun,
+  tally: Tally,
+  begin: () => Promise<void>,
+): Promise<CollectionReport> {
   let completed: boolean;
   try {
-    completed = await executeCollection(run, tally);
+    completed = await executeCollection({ ...run, begin }, tally);
   } finally {
     run.closeDoors();
   }
   return {
     ...(await whatStays(run, null)),
     completed,
+    stopped: completed ? null : stopReasonOf(run.signal),
     ok: completed && tally.failures === 0,
     manifests: tally.manifests,
     blobs: tally.blobs,
     bytes: tally.bytes,
     links: tally.links,
     repositories: tally.repositories,
+    uploads: tally.uploads,
+    candidates: tally.candidates,
     atLeast: false,
     queueMissed: tally.queueMissed,
-    errors: errorsOf(tally, completed),
+    errors: errorsOf(tally, completed ? null : stopReasonOf(run.signal)),
     ...timeOf(run),
   };
 }
 
-function errorsOf(tally: Tally, completed: boolean): string[] {
+function errorsOf(tally: Tally, stopped: StopReason | null): string[] {
   const more = tally.failures - tally.errors.length;
   return [
     ...tally.errors,
     ...(more > 0 ? [`${more} more failures like these`] : []),
-    ...(completed ? [] : ["stopped before the end; the next run goes on from here"]),
+    ...(stopped === null
+      ? []
+      : [`stopped before the end: ${stopTexts[stopped]}; the next run goes on from here`]),
   ];
 }
 
@@ -132,10 +169,27 @@ async function whatStays(run: CollectionRun, plan: CollectionPlan | null): Promi
     };
   }
   return {
-    untaggedKept: await findUntaggedKept(parts, options, plan),
-    spared: await findSpared(parts, options.foreignGraceMs),
+    ...(await toldToPeople(run, plan)),
     restorable: await findRestorable(parts, options.keepDeletedMs ?? 0),
     steppedOver: await tellSteppedOver(parts, tell),
+  };
+}
+
+/** What nobody reads of a background run, and takes longer than most of them. */
+async function toldToPeople(
+  { parts, options }: CollectionRun,
+  plan: CollectionPlan | null,
+): Promise<Pick<WhatStays, "untaggedKept" | "spared">> {
+  if (options.background !== undefined) {
+    const nothing = { count: 0, bytes: 0, untilMs: null };
+    return {
+      untaggedKept: { count: 0, bytes: 0, atLeast: true },
+      spared: { leased: nothing, foreign: nothing, atLeast: true },
+    };
+  }
+  return {
+    untaggedKept: await findUntaggedKept(parts, options, plan),
+    spared: await findSpared(parts, options.foreignGraceMs),
   };
 }
 

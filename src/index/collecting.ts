@@ -118,7 +118,12 @@ export function condemn(
   const condemned: BlobFact[] = [];
   const linksRemoved: RepositoryManifest[] = [];
   if (hasUnlistable(sql)) return { condemned, linksRemoved };
-  for (const candidate of candidates) {
+  const { lockMsMax = Number.POSITIVE_INFINITY } = options;
+  const begunMs = performance.now();
+  for (const [settled, candidate] of candidates.entries()) {
+    if (settled > 0 && performance.now() - begunMs > lockMsMax) {
+      return { condemned, linksRemoved, left: candidates.length - settled };
+    }
     const row = candidateRow(sql, candidate);
     if (row === null) continue;
     const standing = blobStanding(sql, row, options.nowMs);

@@ -7,6 +7,7 @@ import * as deleting from "./deleting.ts";
 import * as deletions from "./deletions.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
+import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
 
@@ -44,6 +45,9 @@ export const operations = {
   forget: on(collecting.forget),
   dropEmptyRepositories: on(collecting.dropEmptyRepositories),
   expireLeases: on(collecting.expireLeases),
+  beginRun: on(runRecords.beginRun),
+  endRun: on(runRecords.endRun),
+  interruptRuns: on(runRecords.interruptRuns),
   enqueuePage: on(enqueuePage),
   startRebuild: on(comparing.startRebuild),
   recordProblems: on(comparing.recordProblems),

@@ -4,7 +4,7 @@
 // makes by the shape of the tables alone.
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import type { Index } from "../registry/ports/index.ts";
+import type { Index, RunRecord } from "../registry/ports/index.ts";
 import { collect, missedByQueue } from "../../test/contract/index/collect.ts";
 import { memoryDriver } from "../../test/contract/index/fixture.ts";
 import { blobNo, contentOf, repo, tag, World } from "../../test/contract/index/world.ts";
@@ -62,6 +62,8 @@ const allowedElsewhere: Allowed = [
   [/^SCAN (v|\d+-ROW VALUES CLAUSE)$/, "the values that were given"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
   [/^SCAN (c|repository_candidates)$/, "repositories that may be empty, as many as asked"],
+  [/^SCAN blobs USING COVERING INDEX blobs_condemned$/, "whether there is one"],
+  [/^SCAN runs USING INDEX runs_under_way$/, "at most the one that was killed"],
   [/^SCAN problems$/, "replaced as a whole by the next comparison"],
   [/^SCAN repositories USING (COVERING )?INDEX repositories_listed$/, "counted for a report"],
   [/^SCAN (blobs|layers|manifests|repositories|x)$/, "a page of a walk over everything"],
@@ -168,6 +170,17 @@ async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): 
   await world.deleteRestorably(repo("a"), child);
   await index.heldDigests({ after: null, deletedAfterMs: 0, deletedBeforeMs: nowMs, limit: 9 });
   await index.keptDeletions(0);
+  await index.collectionDue({
+    nowMs,
+    policy: { untagged: true, untaggedBeforeMs: nowMs },
+    deletedBeforeMs: 0,
+    uploadsIdleSinceMs: 0,
+  });
+  const record = { startedAtMs: 0, durationMs: 0 } as RunRecord;
+  await index.endRun(await index.beginRun(record), record);
+  await index.beginRun(record);
+  await index.interruptRuns(nowMs);
+  await index.listRuns({ before: null, limit: 9 });
   await index.releaseDeletions({ deletedBeforeMs: 0, nowMs, limit: 9 });
 }
 
@@ -242,6 +255,7 @@ function filled(): Sql {
     "printf('r%d', i % 500 + 1), CAST(i AS BLOB), 'x', 1, i, 'me', 'client', '[]'",
     1_000,
   );
+  rows("runs (record)", "'{}'", 1_000);
   rows("deletion_holds (deletion_id, digest)", "i % 1000 + 1, CAST(i AS BLOB)", 10_000);
   rows("blob_candidates (repository_id, blob_id, due_at)", "i % 500 + 1, i, i", 5_000);
   return sql;

@@ -8,12 +8,14 @@ import type { Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deletions from "./deletions.ts";
+import { collectionDue } from "./due.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
 import * as pushing from "./pushing.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
+import { listRuns } from "./run-records.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
@@ -184,6 +186,11 @@ function collectionOf(access: Access) {
     blobStandings: access.readAll(standing.blobStandings),
     namedByManifest: access.read(standing.namedByManifest),
     namersOf: access.readAll(standing.namersOf),
+    collectionDue: access.read(collectionDue),
+    beginRun: access.write("beginRun"),
+    endRun: access.write("endRun"),
+    interruptRuns: access.write("interruptRuns"),
+    listRuns: access.read(listRuns),
     enqueuePage: access.write("enqueuePage"),
     heldDigests: access.read(deletions.heldDigests),
     keptDeletions: access.readAll(deletions.keptDeletions),

@@ -60,6 +60,14 @@ export class UploadExpiry {
     this.#timer.unref();
   }
 
+  /** As run, for a collection: says nothing when there is nothing, and nothing ends in a dry run. */
+  async expireIdle(): Promise<number> {
+    const { index, clock, options } = this.#parts;
+    if (options.dryRun) return 0;
+    const [oldest] = await index.listIdleUploads(clock.now() - options.ageMs, 1);
+    return oldest === undefined ? 0 : await this.run();
+  }
+
   /** One pass over what is too old; how many sessions it ended (or would have). */
   async run(): Promise<number> {
     const { index, clock, reports, options } = this.#parts;

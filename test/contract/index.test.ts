@@ -8,6 +8,7 @@ import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
+import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 
 // A slow disk and a busy machine are no failure.
@@ -27,6 +28,7 @@ for (const driver of [memoryDriver, fileDriver]) {
     removalContract(driver);
     unreadableContract(driver);
     absorbContract(driver);
+    runsContract(driver);
     queueContract(driver);
   });
 }

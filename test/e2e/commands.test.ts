@@ -38,6 +38,37 @@ async function replaceInConfig(sandbox: Sandbox, from: string, to: string): Prom
   await writeFile(sandbox.configPath, text.replace(from, to));
 }
 
+describe("garbage-collect --history", () => {
+  test(
+    "shows who collected and what went, with the server and without",
+    withSandbox(async (sandbox) => {
+      const server = await sandbox.start();
+      await pushAndDelete(server.url);
+      expect((await sandbox.command("garbage-collect", "--keep-deleted", "1h")).stdout).toMatch(
+        /^0 bytes reclaimed[^]*1 deletions can be undone, the last of them until 20/m,
+      );
+      expect((await sandbox.command("garbage-collect")).exitCode).toBe(0);
+      const running = await sandbox.command("garbage-collect", "--history", "--json");
+      expect(await server.stop()).toBe(0);
+      const stopped = await sandbox.command("garbage-collect", "--history", "--json");
+      expect(JSON.parse(stopped.stdout)).toEqual(JSON.parse(running.stdout));
+      expect(JSON.parse(stopped.stdout)).toMatchObject({
+        runs: [
+          { askedBy: "command", blobs: digestsOf(doomed).length, stopped: null, isOver: true },
+          { askedBy: "command", blobs: 0, stopped: null },
+        ],
+      });
+      const lines = await sandbox.command("garbage-collect", "--history", "--limit", "1");
+      expect(lines).toMatchObject({ exitCode: 0 });
+      expect(lines.stdout).toMatch(/^#2 20\S+ command \(\w+\), request: done in .* bytes .*\n$/);
+      const wrong = await sandbox.command("garbage-collect", "--history", "--limit", "none");
+      expect(wrong.exitCode).toBe(1);
+      expect(outputOf(wrong)).toContain("--limit");
+    }),
+    180_000,
+  );
+});
+
 describe("help and version", () => {
   test("--version prints one line with a number", async () => {
     const result = await registry(["--version"]);

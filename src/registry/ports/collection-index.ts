@@ -80,15 +80,68 @@ export interface CondemnOptions {
   readonly nowMs: number;
   /** Bytes taken in from the tree younger than this are spared (design §5). */
   readonly foreignGraceMs: number;
+  /** The transaction ends when it has taken this long, though candidates are left; absent: it does not. */
+  readonly lockMsMax?: number;
 }
 
 export interface CondemnOutcome {
+  /** How many of the candidates, the last ones, were left for want of time (`lockMsMax`); absent: none. */
+  readonly left?: number;
   /** From now on these answer 404; their bytes may be unlinked under their exclusion (INV-3, INV-6). */
   readonly condemned: readonly BlobFact[];
   readonly linksRemoved: readonly {
     readonly repository: RepositoryName;
     readonly digest: Digest;
   }[];
+}
+
+/** What a look at the queues is about. */
+export interface DueOptions {
+  readonly nowMs: number;
+  readonly policy: RemovalPolicy;
+  readonly deletedBeforeMs: number;
+  /** Uploads untouched since then are abandoned; null: none is. */
+  readonly uploadsIdleSinceMs: number | null;
+}
+
+export interface CollectionDue {
+  /** A collection would find something to look at now. */
+  readonly due: boolean;
+  /** When the next thing falls due after now; null: nothing that is known. */
+  readonly nextMs: number | null;
+}
+
+/** One run of the collector, as it is kept. */
+export interface RunRecord {
+  readonly askedBy: "background" | "command" | "api";
+  /** Of the command line or the API. */
+  readonly user: string | null;
+  /** `request`, or why a background run began. */
+  readonly trigger: string;
+  readonly startedAtMs: number;
+  /** Null while it is under way, and of one that was killed. */
+  readonly durationMs: number | null;
+  readonly untagged: boolean;
+  readonly full: boolean;
+  /** Looked at. */
+  readonly candidates: number;
+  readonly manifests: number;
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly links: number;
+  /** Abandoned uploads that expired. */
+  readonly uploads: number;
+  readonly repositories: number;
+  readonly steppedOver: { readonly count: number; readonly atLeast: boolean };
+  readonly errors: readonly string[];
+  /** Why it did not come to its end; null: it did, or is under way. `interrupted`: it was killed. */
+  readonly stopped: string | null;
+}
+
+export interface RunEntry {
+  readonly id: number;
+  readonly isOver: boolean;
+  readonly record: RunRecord;
 }
 
 /** A place among the digests that deletions hold. */
@@ -226,6 +279,18 @@ export interface CollectionIndex {
   dropEmptyRepositories(limit: number): Promise<readonly RepositoryName[]>;
   /** Those that `dropEmptyRepositories` would drop now. */
   emptyRepositories(limit: number): Promise<readonly RepositoryName[]>;
+  /** Whether there is anything for a collection to do. One look. */
+  collectionDue(options: DueOptions): Promise<CollectionDue>;
+  /** Begins the record of a run; its number. Of many, the oldest records are dropped. */
+  beginRun(record: RunRecord): Promise<number>;
+  endRun(id: number, record: RunRecord): Promise<void>;
+  /** At a start: the records of runs that were killed say so from now on. How many those were. */
+  interruptRuns(nowMs: number): Promise<number>;
+  /** The youngest first, those before `before`. */
+  listRuns(page: {
+    readonly before: number | null;
+    readonly limit: number;
+  }): Promise<readonly RunEntry[]>;
   /** Forgets leases that are over; how many. Their blobs have been candidates since they began. */
   expireLeases(options: { readonly nowMs: number; readonly limit: number }): Promise<number>;
 }
