@@ -1,7 +1,7 @@
 // Takes what the tree says into the index: all of it at the first build, differences afterwards.
 // Where a redo record covers a place the index is right; elsewhere the tree, looked at again here, inside
 // the transaction (INV-2, INV-8). Nothing taken in is owed to the tree.
-import { mediaTypes, type ParsedManifest } from "../oci/index.ts";
+import { type Digest, mediaTypes, type ParsedManifest } from "../oci/index.ts";
 import type { Difference, TreePlace, TreeProbe, TreeProblem } from "../registry/ports/index.ts";
 import { absorbFirst } from "./absorb-first.ts";
 import { manifestRow, removeManifest } from "./deleting.ts";
@@ -124,6 +124,17 @@ function absorbBlob(sql: Sql, blob: Of<"blob">, options: AbsorbOptions): void {
   if (options.recheck) {
     enqueueBlob(sql, { repositoryId: noRepository, blobId: id }, options.nowMs);
   }
+}
+
+/** Where the bytes were there is nothing any more: the next push brings them back (INV-9). */
+export function loseBytes(sql: Sql, digest: Digest): boolean {
+  const blob = findBlobRow(sql, digest);
+  if (blob?.state !== blobState.present) return false;
+  sql.run(
+    `UPDATE blobs SET state = ${blobState.absent}, size = 0, foreign_since = NULL WHERE id = ?`,
+    blob.id,
+  );
+  return true;
 }
 
 function absorbLayer(sql: Sql, layer: Of<"layer">, options: AbsorbOptions): void {

@@ -50,6 +50,7 @@ export const operations = {
   interruptRuns: on(runRecords.interruptRuns),
   enqueuePage: on(enqueuePage),
   startRebuild: on(comparing.startRebuild),
+  loseBytes: on(comparing.loseBytes),
   recordProblems: on(comparing.recordProblems),
   setMeta: on(comparing.setMeta),
   absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>

@@ -215,6 +215,7 @@ function comparisonOf(access: Access) {
     markComplete: () => setMeta("complete", "true"),
     startRebuild: access.write("startRebuild"),
     absorb: (differences, options) => absorb({ differences, options }),
+    loseBytes: access.write("loseBytes"),
     listKnownRepositories: access.read(snapshots.listKnownRepositories),
     repositoryFacts: access.readAll(snapshots.repositoryFacts),
     blobsWithPrefix: access.read(snapshots.blobsWithPrefix),

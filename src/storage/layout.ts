@@ -12,6 +12,8 @@
 //     _uploads/<id>/startedat                           when, as RFC 3339 text
 //   plimsoll-root-id                                    ours: binds the root to its index (INV-8)
 // /plimsoll/                                            ours: index, lock, socket
+//   quarantine/<algorithm>/<hex>                        bytes that are not those of the digest; of a
+//                                                       second time <hex>.2, and so on
 //
 // A link holds the digest as text, without a newline.
 import { algorithmOf, type Digest, hexOf, isDigest } from "../oci/index.ts";
@@ -25,6 +27,9 @@ export const repositoriesRoot = `${layoutRoot}/repositories`;
 export const rootIdPath = `${layoutRoot}/plimsoll-root-id`;
 /** Holds what the classic registry does not know of. */
 export const ownRoot = "/plimsoll";
+
+/** What verify and the scrub have moved away; only an operator removes anything here. */
+const quarantineRoot = `${ownRoot}/quarantine`;
 
 /** `<algorithm>/<hex>`: how a digest stands in a path. */
 function digestPath(digest: Digest): string {
@@ -84,6 +89,11 @@ export function uploadDataPath(repository: RepositoryName, id: string): string {
 
 export function uploadStartedAtPath(repository: RepositoryName, id: string): string {
   return `${uploadDirectory(repository, id)}/startedat`;
+}
+
+/** Where altered bytes go, the `round`-th time (from 1) that this digest has any. */
+export function quarantinePath(digest: Digest, round: number): string {
+  return `${quarantineRoot}/${digestPath(digest)}${round === 1 ? "" : `.${round}`}`;
 }
 
 /** The link of a place in the tree; for a repository, which has none, its directory. */

@@ -103,6 +103,17 @@ export class MemoryStorage implements Storage {
     }
   }
 
+  async move(from: string, to: string): Promise<void> {
+    const file = this.#find(checkedEntryPath(from));
+    const before = this.#find(checkedEntryPath(to));
+    if (!(file instanceof MemoryFile) || before !== null) {
+      const reason = before === null ? "it is not there" : "something is there already";
+      throw new StorageError("io", `cannot move ${from} to ${to}: ${reason}`);
+    }
+    this.#put(to, file);
+    this.#take(from);
+  }
+
   async putFile(path: string, content: Uint8Array): Promise<void> {
     const file = new MemoryFile(this.#clock.now());
     file.append(content);

@@ -71,6 +71,35 @@ describe("the model of the disk", () => {
   });
 });
 
+describe("move", () => {
+  test("INV-9: at one end or the other at every moment, and durable at both when it resolves", async () => {
+    const kept = "/plimsoll/quarantine/sha256/abcd";
+    await storage.putFile(blob, Buffer.from("bytes"));
+    onlyEver(blob, ["bytes", "absent"]);
+    onlyEver(kept, ["bytes", "absent"]);
+    await storage.move(blob, kept);
+    expect(disk.outcomes(blob)).toEqual(new Set(["absent"]));
+    expect(disk.outcomes(kept)).toEqual(new Set(["bytes"]));
+  });
+
+  test("across file systems: let go of only when it is durable on the other one", async () => {
+    const kept = "/plimsoll/quarantine/sha256/abcd";
+    await storage.putFile(blob, Buffer.from("bytes"));
+    failOnce("rename", "EXDEV");
+    const before = disk.onStep;
+    disk.onStep = () => {
+      before();
+      if (disk.outcomes(blob).has("absent")) {
+        expect(disk.outcomes(kept)).toEqual(new Set(["bytes"]));
+      }
+    };
+    await storage.move(blob, kept);
+    expect(disk.outcomes(blob)).toEqual(new Set(["absent"]));
+    expect(disk.outcomes(kept)).toEqual(new Set(["bytes"]));
+    await checkNoLitter(storage);
+  });
+});
+
 describe("publish", () => {
   test("INV-1: durable when it resolves, never partial before", async () => {
     onlyEver(blob, ["absent", "bytes"]);

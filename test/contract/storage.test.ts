@@ -45,6 +45,8 @@ for (const driver of drivers) {
         truncate: (path) => storage.truncate(path, 0),
         "publish from": (path) => storage.publish(path, "/final"),
         "publish to": (path) => storage.publish("/upload", path),
+        "move from": (path) => storage.move(path, "/final"),
+        "move to": (path) => storage.move("/upload", path),
         putFile: (path) => storage.putFile(path, text("x")),
         applyChanges: (path) => storage.applyChanges([{ path, content: "x" }]),
         remove: (path) => storage.remove(path),
@@ -267,6 +269,27 @@ for (const driver of drivers) {
         expect(await failureOf(storage.truncate("/u/none", 0))).toBeInstanceOf(StorageError);
         expect(await filesBelow(storage, "/")).toEqual(["/u/data"]);
         expect(await textAt(storage, "/u/data")).toBe("12");
+      });
+    });
+
+    describe("move", () => {
+      test("moves the file, making directories", async () => {
+        await storage.putFile("/blobs/x/data", text("bytes"));
+        await storage.move("/blobs/x/data", "/own/kept/x");
+        expect(await filesBelow(storage, "/")).toEqual(["/own/kept/x"]);
+        expect(await textAt(storage, "/own/kept/x")).toBe("bytes");
+      });
+
+      test("fails when nothing is there, and over a file or a directory: both stay", async () => {
+        await storage.putFile("/from", text("bytes"));
+        await storage.putFile("/kept/file", text("before"));
+        for (const to of ["/kept/file", "/kept", "/from"]) {
+          expect(await failureOf(storage.move("/from", to))).toMatchObject({ code: "io" });
+        }
+        expect(await failureOf(storage.move("/none", "/to"))).toMatchObject({ code: "io" });
+        expect(await textAt(storage, "/from")).toBe("bytes");
+        expect(await textAt(storage, "/kept/file")).toBe("before");
+        expect(await filesBelow(storage, "/")).toEqual(["/from", "/kept/file"]);
       });
     });
 

@@ -72,6 +72,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   markComplete: "changes",
   startRebuild: "changes",
   absorb: "changes",
+  loseBytes: "changes",
   listKnownRepositories: "looks",
   repositoryFacts: "looks",
   blobsWithPrefix: "looks",

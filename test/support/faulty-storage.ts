@@ -88,6 +88,10 @@ export class FaultyStorage implements Storage {
     return this.#changing(true, () => this.#inner.publish(uploadPath, finalPath));
   }
 
+  move(from: string, to: string): Promise<void> {
+    return this.#changing(true, () => this.#inner.move(from, to));
+  }
+
   putFile(path: string, content: Uint8Array): Promise<void> {
     return this.#changing(true, () => this.#inner.putFile(path, content));
   }

@@ -107,6 +107,16 @@ export class PowerCutStorage implements Storage {
     await this.#keep(finalPath);
   }
 
+  async move(from: string, to: string): Promise<void> {
+    this.#checkPower();
+    await this.#moment();
+    await this.#now.move(from, to);
+    await this.#moment();
+    await this.#keep(to);
+    this.#durable.delete(from);
+    this.#unsynced.delete(from);
+  }
+
   async putFile(path: string, content: Uint8Array): Promise<void> {
     await this.applyChanges([{ path, content }]);
   }

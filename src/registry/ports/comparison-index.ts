@@ -113,6 +113,11 @@ export interface ComparisonIndex {
     differences: readonly Difference[],
     options: { readonly nowMs: number; readonly recheck: boolean },
   ): Promise<number>;
+  /**
+   * The blob's bytes have been moved away, durably: it is absent from now on, unless it is condemned, which
+   * it stays. Called under its exclusion. Idempotent; false: it was not present.
+   */
+  loseBytes(digest: Digest): Promise<boolean>;
   /** Repositories that the index knows, in byte order, those without manifests too. */
   listKnownRepositories(page: Page): Promise<readonly RepositoryName[]>;
   /** Facts of one repository, held in memory whole. */

@@ -66,6 +66,13 @@ export interface Storage {
    */
   publish(uploadPath: string, finalPath: string): Promise<void>;
 
+  /**
+   * Moves a file to a path where nothing is (the caller sees to that: both paths are excluded from
+   * others). Durable at both ends when it resolves, with every directory newly made on the way.
+   * @throws StorageError when there is no such file, or something is at the target
+   */
+  move(from: string, to: string): Promise<void>;
+
   /** Writes a small file at its final path: whole or not at all, and durable when it resolves. */
   putFile(path: string, content: Uint8Array): Promise<void>;
 

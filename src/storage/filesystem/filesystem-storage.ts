@@ -18,6 +18,7 @@ import { DurableDirectories, roundsMax } from "./durable-directories.ts";
 import { type FileSystemCalls, fileSystemCalls } from "./file-system-calls.ts";
 import { HealthCheck } from "./health-check.ts";
 import { listDirectory } from "./listing.ts";
+import { moveFile } from "./move-file.ts";
 import { publishFile } from "./publish.ts";
 import { writeWhole } from "./small-files.ts";
 import { isAbsent, isNoEntry, systemCode, toStorageError } from "./system-error.ts";
@@ -112,6 +113,13 @@ export class FilesystemStorage implements Storage {
     return tried(`cannot publish ${uploadPath} as ${finalPath}`, () => {
       const move = { from: this.#entry(uploadPath), to: this.#entry(finalPath) };
       return publishFile(this.#calls, this.#directories, move);
+    });
+  }
+
+  move(from: string, to: string): Promise<void> {
+    return tried(`cannot move ${from} to ${to}`, () => {
+      const paths = { from: this.#entry(from), to: this.#entry(to) };
+      return moveFile(this.#calls, this.#directories, paths);
     });
   }
 

@@ -198,6 +198,36 @@ export function absorbContract(driver: IndexDriver): void {
       expect(await index.listTags(name, { after: null, limit: 9 })).toEqual([]);
     });
 
+    test("INV-9: lost bytes are absent, the totals with them; a push brings them back", async () => {
+      const { index } = world();
+      await world().upload("a", 1);
+      const digest = blobNo(1);
+      const before = await index.totals();
+      expect(await index.loseBytes(digest)).toBe(true);
+      expect(await index.findBlob(repo("a"), digest)).toBeNull();
+      expect(await index.findBlobAnywhere(digest)).toBeNull();
+      expect(await index.totals()).toMatchObject({ blobs: before.blobs - 1, blobBytes: 0 });
+      expect(await index.totals()).toEqual(recount(await allFacts(index)));
+      expect(await index.loseBytes(digest)).toBe(false);
+      expect(await index.loseBytes(blobNo(99))).toBe(false);
+      await world().upload("a", 1);
+      expect(await index.totals()).toEqual(before);
+    });
+
+    test("a condemned blob that has lost its bytes stays the collector's (INV-3)", async () => {
+      const { index } = world();
+      await world().upload("a", 1);
+      world().nowMs += 2 * hourMs;
+      const { nowMs } = world();
+      const candidates = await index.blobCandidates({ after: null, limit: 9, nowMs });
+      const { condemned } = await index.condemn(candidates, { nowMs, foreignGraceMs: 0 });
+      expect(condemned).toHaveLength(1);
+      expect(await index.loseBytes(blobNo(1))).toBe(false);
+      expect(await index.isCondemned(blobNo(1))).toBe(true);
+      await index.forget([blobNo(1)]);
+      expect(await index.totals()).toEqual(recount(await allFacts(index)));
+    });
+
     test("a bent link holds what its directory is named after (INV-7)", async () => {
       const { index, tree } = world();
       const layer = { kind: "layer", repository: repo("a"), digest: blobNo(1) } as const;
