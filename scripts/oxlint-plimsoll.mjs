@@ -17,6 +17,7 @@ const projectDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
 const allowed = {
   "src/main.ts": ["src/cli"],
   "src/compose.ts": ["src"],
+  "src/compose-verify.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
   "src/cli": [
     "src/compose.ts",

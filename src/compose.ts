@@ -2,6 +2,7 @@
 // could decide for itself.
 import { existsSync, renameSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, manifestValidation, scheduleOptions } from "./config-mapping.ts";
 import { CollectionSchedule, Collector, parseCollectOptions } from "./gc/index.ts";
@@ -24,7 +25,7 @@ import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
-import { KeyedLocks } from "./registry/keyed-locks.ts";
+import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
@@ -36,8 +37,6 @@ import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
 import { MemoryStorage } from "./storage/memory.ts";
 import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
 import { TreeLook } from "./takeover/look.ts";
-import { parseVerifyOptions, type VerifyEvent } from "./takeover/verify-events.ts";
-import { verifyRegistry } from "./takeover/verify.ts";
 
 /** A root that this process owns, with everything that works on it. */
 export interface OpenRoot {
@@ -45,6 +44,7 @@ export interface OpenRoot {
   readonly tree: { readonly rootDirectory: string; readonly indexPath: string } | null;
   readonly index: Index;
   readonly storage: Storage;
+  readonly locks: DigestLocks;
   readonly services: RegistryServices;
   readonly follower: TreeFollower;
   readonly collector: Collector;
@@ -224,6 +224,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     tree,
     index,
     storage,
+    locks,
     services,
     follower,
     collector,
@@ -324,7 +325,12 @@ async function runCommand(
       return await tellHistory(root.index, request.options, asker);
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
-      return await verifyRoot(root, request.options, asker);
+      if (root.tree === null) return 0;
+      return await verifyRoot(
+        { ...root, tree: root.tree, clock: systemClock, isAlone: !isRunning },
+        request.options,
+        asker,
+      );
     case "reindex":
       await root.agreement.compareAgain(asker.signal);
       return 0;
@@ -333,31 +339,6 @@ async function runCommand(
         `the process that owns the root does not know the command ${request.command}; is it an older one?`,
       );
   }
-}
-
-async function verifyRoot(root: OpenRoot, options: unknown, asker: Asker): Promise<number> {
-  if (root.tree === null) return 0;
-  let told: Promise<void> = Promise.resolve();
-  const tell = (event: VerifyEvent): void => {
-    told = told.then(() => asker.tell(event));
-  };
-  const report = await verifyRegistry({
-    tree: root.tree,
-    clock: systemClock,
-    hash: parseVerifyOptions(options).hash,
-    observer: {
-      finding: (finding) => {
-        tell({ kind: "finding", finding });
-      },
-      problem: (problem, isHarmless) => {
-        tell({ kind: "problem", problem, isHarmless });
-      },
-    },
-    signal: asker.signal,
-  });
-  tell({ kind: "summary", report });
-  await told;
-  return report.isSound ? 0 : 1;
 }
 
 /** An owner that is starting or stopping is asked again for this long. */

@@ -12,6 +12,7 @@ Examples:
   registry garbage-collect --dry-run config.yml show what would go, and how many bytes
   registry garbage-collect -m config.yml        also remove manifests that no tag leads to
   registry verify config.yml                    check that index, tree and blobs agree
+  registry verify --hash --repair config.yml    read every byte, move altered ones away, say what to push
   registry reindex config.yml                   build the index again from the tree
   registry config config.yml                    show the effective configuration
 
@@ -50,9 +51,11 @@ export const verifyHelp = `
 Examples:
   registry verify config.yml                    every blob is there, with the right size
   registry verify --hash config.yml             also read every byte and check every digest (as slow as the disk)
-  registry verify --json config.yml | jq .isSound
+  registry verify --hash --resume config.yml    go on where such a run was stopped
+  registry verify --repair config.yml           mend what can be mended without losing anything
+  registry verify --json config.yml | tail -n 1 | jq .   one document a line, the summary last
 
-Changes nothing; the server may be running. Exit code: 0 when everything is in order, else 1.
+Without --repair it changes nothing; the server may be running. Exit code: 0 when everything is in order, else 1.
 ${configurationText}`;
 
 export const reindexHelp = `

@@ -58,7 +58,9 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .description("check that index, tree and blobs agree; exit code 1 when they do not")
     .argument("[config.yml]", "the configuration")
     .option("--hash", "also read every byte of every blob and check its digest")
-    .option("--json", "print one JSON document instead of lines")
+    .option("--resume", "with --hash: go on where a run was stopped")
+    .option("--repair", "mend what can be mended without losing anything; move altered bytes away")
+    .option("--json", "print one JSON document a line, the summary last")
     .addHelpText("after", help.verifyHelp)
     .action(async (path: string | undefined, flags: VerifyFlags) => {
       exitCode = await runVerify(path, flags, packageJson.version);

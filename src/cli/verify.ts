@@ -1,60 +1,64 @@
-// `registry verify [--hash] [--json] [config.yml]`: says whether index, tree and blobs agree; exit code 1
-// when they do not.
-import type { VerifyEvent } from "../takeover/verify-events.ts";
+// `registry verify [--hash [--resume]] [--repair] [--json] [config.yml]`: says whether index, tree and blobs
+// agree, and mends what it may; exit code 1 when something is wrong and stays so.
+import type { VerifyEvent, VerifyRequest } from "../takeover/verify-events.ts";
 import { findingLine, verifyProblemLine, verifySummary } from "../takeover/verify-lines.ts";
+import { FlagError } from "./garbage-collect-options.ts";
 import { runRootCommand } from "./root-command.ts";
 
 export interface VerifyFlags {
   readonly hash?: boolean;
+  readonly repair?: boolean;
+  readonly resume?: boolean;
   readonly json?: boolean;
 }
-
-/** Findings that a JSON document lists; its counts are whole. */
-const listedMax = 10_000;
 
 export async function runVerify(
   path: string | undefined,
   flags: VerifyFlags,
   version: string,
 ): Promise<number> {
-  const document = new VerifyDocument();
   return await runRootCommand({
     version,
     path,
-    request: () => ({ command: "verify", options: { hash: flags.hash === true } }),
+    request: () => ({ command: "verify", options: readFlags(flags) }),
     hear: (told) => {
       // What the owner tells is what its verification says: the same program, or one that says so.
       const event = told as VerifyEvent;
-      const text = flags.json === true ? document.hear(event) : linesOf(event).join("\n");
-      if (text !== "") process.stdout.write(`${text}\n`);
+      for (const line of flags.json === true ? jsonOf(event) : linesOf(event)) {
+        process.stdout.write(`${line}\n`);
+      }
     },
   });
+}
+
+/** @throws FlagError */
+function readFlags(flags: VerifyFlags): VerifyRequest {
+  const { hash = false, repair = false, resume = false } = flags;
+  if (resume && !hash) {
+    throw new FlagError("--resume goes on with a run that reads every byte; give --hash as well");
+  }
+  return { hash, repair, resume, progress: false };
 }
 
 function linesOf(event: VerifyEvent): string[] {
   switch (event.kind) {
     case "finding":
-      return [findingLine(event.finding)];
+      return [findingLine(event.finding, event.repair)];
     case "problem":
       return [verifyProblemLine(event.problem, event.isHarmless)];
+    case "nothing-to-resume":
+      return ["no run was stopped that could go on; beginning at the start"];
+    case "progress":
+      return [];
     case "summary":
       return verifySummary(event.report);
   }
 }
 
-/** Gathers what is told into one document. */
-class VerifyDocument {
-  readonly #findings: unknown[] = [];
-  readonly #problems: unknown[] = [];
-
-  /** The document, once the summary is among what was told; "" before. */
-  hear(event: VerifyEvent): string {
-    if (event.kind === "summary") {
-      const lists = { findings: this.#findings, problems: this.#problems };
-      return JSON.stringify({ ...event.report, found: lists });
-    }
-    const list = event.kind === "finding" ? this.#findings : this.#problems;
-    if (list.length < listedMax) list.push(event);
-    return "";
-  }
+/**
+ * A document a line, as it comes: a run of hours keeps nothing in memory, and one that is stopped leaves
+ * lines that can be read. The last one is the summary.
+ */
+function jsonOf(event: VerifyEvent): string[] {
+  return event.kind === "progress" ? [] : [JSON.stringify(event)];
 }

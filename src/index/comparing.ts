@@ -256,6 +256,11 @@ export function getMeta(sql: Sql, key: string): string | null {
   return sql.get<{ value: string }>("SELECT value FROM meta WHERE key = ?", key)?.value ?? null;
 }
 
-export function setMeta(sql: Sql, key: string, value: string): void {
+/** Null: forgets the key. */
+export function setMeta(sql: Sql, key: string, value: string | null): void {
+  if (value === null) {
+    sql.run("DELETE FROM meta WHERE key = ?", key);
+    return;
+  }
   sql.run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
 }

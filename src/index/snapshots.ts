@@ -111,6 +111,14 @@ interface PageEnd {
   readonly missed: number;
 }
 
+/** Of a layer link `x`: a manifest of its repository needs it, or may, or it is in the queue. */
+export const isKnownLink = `EXISTS (SELECT 1 FROM named n, manifests m WHERE n.blob_id = x.blob_id
+    AND m.repository_id = x.repository_id AND m.blob_id = n.manifest_id)
+  OR EXISTS (SELECT 1 FROM manifests u
+    WHERE u.repository_id = x.repository_id AND u.unreadable = 1)
+  OR EXISTS (SELECT 1 FROM blob_candidates c
+    WHERE c.repository_id = x.repository_id AND c.blob_id = x.blob_id)`;
+
 /** Looks at a page of a table and puts into the queue what nothing holds and is not in it (`--full`). */
 export function enqueuePage(sql: Sql, page: EnqueuePage): PageEnd {
   switch (page.what) {
@@ -120,12 +128,7 @@ export function enqueuePage(sql: Sql, page: EnqueuePage): PageEnd {
       return enqueuePairs(sql, page, {
         table: "layers",
         into: "blob_candidates (repository_id, blob_id, due_at) SELECT x.repository_id, x.blob_id, ?5",
-        unless: `EXISTS (SELECT 1 FROM named n, manifests m WHERE n.blob_id = x.blob_id
-            AND m.repository_id = x.repository_id AND m.blob_id = n.manifest_id)
-          OR EXISTS (SELECT 1 FROM manifests u
-            WHERE u.repository_id = x.repository_id AND u.unreadable = 1)
-          OR EXISTS (SELECT 1 FROM blob_candidates c
-            WHERE c.repository_id = x.repository_id AND c.blob_id = x.blob_id)`,
+        unless: isKnownLink,
       });
     case "manifests":
       return enqueuePairs(sql, page, {
@@ -145,6 +148,15 @@ export function enqueuePage(sql: Sql, page: EnqueuePage): PageEnd {
   }
 }
 
+/** Of a blob `b`: nothing holds it, and the queue does not know. Must never be; `--full` and verify ask. */
+export const isMissedBlob = `b.state = ${blobState.present}
+  AND NOT EXISTS (SELECT 1 FROM named WHERE blob_id = b.id)
+  AND NOT EXISTS (SELECT 1 FROM manifests WHERE blob_id = b.id)
+  AND NOT EXISTS (SELECT 1 FROM layers l, manifests u
+    WHERE l.blob_id = b.id AND u.repository_id = l.repository_id AND u.unreadable = 1)
+  AND NOT EXISTS (SELECT 1 FROM deletion_holds WHERE digest = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM blob_candidates WHERE blob_id = b.id)`;
+
 function enqueueBlobs(sql: Sql, page: EnqueuePage): PageEnd {
   const after = Number(page.after ?? 0);
   const last = sql.get<{ id: number | null }>(
@@ -156,13 +168,7 @@ function enqueueBlobs(sql: Sql, page: EnqueuePage): PageEnd {
   const missed = sql.run(
     `INSERT INTO blob_candidates (repository_id, blob_id, due_at)
      SELECT ${noRepository}, b.id, ?3 FROM blobs b
-     WHERE b.id > ?1 AND b.id <= ?2 AND b.state = ${blobState.present}
-       AND NOT EXISTS (SELECT 1 FROM named WHERE blob_id = b.id)
-       AND NOT EXISTS (SELECT 1 FROM manifests WHERE blob_id = b.id)
-       AND NOT EXISTS (SELECT 1 FROM layers l, manifests u
-         WHERE l.blob_id = b.id AND u.repository_id = l.repository_id AND u.unreadable = 1)
-       AND NOT EXISTS (SELECT 1 FROM deletion_holds WHERE digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM blob_candidates WHERE blob_id = b.id)`,
+     WHERE b.id > ?1 AND b.id <= ?2 AND ${isMissedBlob}`,
     after,
     last,
     page.nowMs,

@@ -222,6 +222,8 @@ function comparisonOf(access: Access) {
     recordProblems: access.write("recordProblems"),
     listProblems: access.read(snapshots.listProblems),
     hasUnlistable: access.read(standing.hasUnlistable),
+    readingPosition: (reader) => getMeta(`reading-position:${reader}`),
+    setReadingPosition: (reader, position) => setMeta(`reading-position:${reader}`, position),
     rootId: () => getMeta("root-id"),
     setRootId: (id) => setMeta("root-id", id),
   } satisfies Partial<Index>;

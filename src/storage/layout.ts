@@ -29,7 +29,7 @@ export const rootIdPath = `${layoutRoot}/plimsoll-root-id`;
 export const ownRoot = "/plimsoll";
 
 /** What verify and the scrub have moved away; only an operator removes anything here. */
-const quarantineRoot = `${ownRoot}/quarantine`;
+export const quarantineRoot = `${ownRoot}/quarantine`;
 
 /** `<algorithm>/<hex>`: how a digest stands in a path. */
 function digestPath(digest: Digest): string {

@@ -1,9 +1,9 @@
 // Brings the index to agree with the tree (INV-8): all of it at the first build, differences after each
 // start. The walk is a worker's; the index re-checks each difference while others write. Until `finished`
 // nothing may be collected, and a miss in the index is to be looked for in the tree (look.ts).
-import { UnavailableError } from "../oci/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Difference, EnqueuePage, Index, TreeProblem } from "../registry/ports/index.ts";
+import { patiently } from "./patiently.ts";
 import { ProblemList } from "./problem-list.ts";
 import { runScan } from "./run-scan.ts";
 import type { Seen } from "./scan.ts";
@@ -48,9 +48,6 @@ const problemsListedMax = 100;
 const enqueuePageSize = 5_000;
 /** While clients are served, the index rests after each batch for as long as it took, at most this. */
 const restMsMax = 100;
-/** How often a batch is offered again to an index that has no time for it. */
-const triesMax = 20;
-const retryMs = 500;
 
 export class Comparison {
   readonly #parts: ComparisonParts;
@@ -115,7 +112,7 @@ class ComparisonRun {
   async #walk(): Promise<Seen> {
     const { tree, onProgress } = this.#parts;
     if (tree === null) return { repositories: 0, manifests: 0, blobs: 0 };
-    const job = { mode: this.#mode, ...tree, nowMs: this.#startedMs, hash: false };
+    const job = { mode: this.#mode, ...tree, nowMs: this.#startedMs, verify: null };
     const { seen } = await runScan(
       job,
       {
@@ -156,16 +153,8 @@ class ComparisonRun {
   }
 
   /** All that is asked of the index here may be asked again. */
-  async #patiently<Result>(ask: () => Promise<Result>): Promise<Result> {
-    for (let tries = 1; ; tries++) {
-      this.#signal.throwIfAborted();
-      try {
-        return await ask();
-      } catch (error) {
-        if (!(error instanceof UnavailableError) || tries === triesMax) throw error;
-        await Bun.sleep(retryMs);
-      }
-    }
+  #patiently<Result>(ask: () => Promise<Result>): Promise<Result> {
+    return patiently(ask, this.#signal);
   }
 
   #progress(seen: Seen, isFinishing: boolean): ComparisonProgress {

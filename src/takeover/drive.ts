@@ -1,11 +1,11 @@
 // Drives the sequence of a walk: gathers its items into batches, pauses, and tells how far it has come.
 import type { Difference, TreeProblem } from "../registry/ports/index.ts";
-import type { FindingItem } from "./items.ts";
+import type { FindingItem, PositionItem } from "./items.ts";
 import type { Outbox } from "./outbox.ts";
 import { Pacer } from "./pacer.ts";
 import type { ScanItem, Seen } from "./scan.ts";
 import type { FromScan } from "./scan-messages.ts";
-import type { Finding } from "./verify-findings.ts";
+import type { Found, VerifyCounts } from "./verify-findings.ts";
 
 /** Differences in one transaction while nobody else writes, and while others are served (design §3). */
 const batchMax = { alone: 4_000, beside: 100 } as const;
@@ -17,6 +17,8 @@ export interface DriveParts {
   readonly outbox: Outbox<FromScan>;
   readonly post: (message: FromScan) => void;
   readonly seen: Seen;
+  /** Of verify, counted up on the way; null: another walk. */
+  readonly counts: VerifyCounts | null;
   /** Whether clients are served meanwhile. */
   readonly isBeside: boolean;
 }
@@ -27,7 +29,7 @@ export class ScanDriver {
   readonly #batchMax: number;
   #differences: Difference[] = [];
   #problems: TreeProblem[] = [];
-  #findings: Finding[] = [];
+  #findings: Found[] = [];
   #toldMs = performance.now();
 
   constructor(parts: DriveParts) {
@@ -37,9 +39,10 @@ export class ScanDriver {
   }
 
   /** Resolves when everything has been sent and dealt with. @throws StoppedError */
-  async drive(items: Iterable<ScanItem | FindingItem>): Promise<void> {
+  async drive(items: Iterable<ScanItem | FindingItem | PositionItem>): Promise<void> {
     for (const item of items) {
-      this.#gather(item);
+      if (item.kind === "position") await this.#settleAt(item);
+      else this.#gather(item);
       if (this.#isFull()) await this.#flush();
       if (this.#pacer.isDue()) await this.#rest();
     }
@@ -55,7 +58,7 @@ export class ScanDriver {
   #gather(item: ScanItem | FindingItem): void {
     if (item.kind === "difference") this.#differences.push(item.difference);
     else if (item.kind === "problem") this.#problems.push(item.problem);
-    else if (item.kind === "finding") this.#findings.push(item.finding);
+    else if (item.kind === "finding") this.#findings.push(item.found);
   }
 
   #isFull(): boolean {
@@ -72,7 +75,18 @@ export class ScanDriver {
     const nowMs = performance.now();
     if (nowMs - this.#toldMs < progressMs) return;
     this.#toldMs = nowMs;
-    this.#parts.post({ kind: "progress", seen: { ...this.#parts.seen } });
+    const { seen, counts } = this.#parts;
+    this.#parts.post({
+      kind: "progress",
+      seen: { ...seen },
+      counts: counts === null ? null : { ...counts },
+    });
+  }
+
+  /** A position is kept only when everything found before it has been dealt with. */
+  async #settleAt({ position }: PositionItem): Promise<void> {
+    await this.#settle();
+    await this.#parts.outbox.send({ kind: "position", position });
   }
 
   async #settle(): Promise<void> {

@@ -1,6 +1,7 @@
 // What a walk yields, step by step. Everything here is plain data.
 import type { Difference, TreeProblem } from "../registry/ports/index.ts";
-import type { Finding } from "./verify-findings.ts";
+import type { VerifyPosition } from "./reading-position.ts";
+import type { Found } from "./verify-findings.ts";
 
 /** Something odd in the tree. */
 export interface ProblemItem {
@@ -27,5 +28,11 @@ export interface SeenItem {
 /** Something that verify finds wrong. */
 export interface FindingItem {
   readonly kind: "finding";
-  readonly finding: Finding;
+  readonly found: Found;
+}
+
+/** A run that reads all bytes has come this far, and everything that it found before is told. */
+export interface PositionItem {
+  readonly kind: "position";
+  readonly position: VerifyPosition;
 }

@@ -3,7 +3,8 @@
 import type { Difference, TreeProblem } from "../registry/ports/index.ts";
 import type { Seen, Share } from "./scan.ts";
 import type { FromScan, ScanJob, ToScan } from "./scan-messages.ts";
-import type { Finding, VerifyCounts } from "./verify-findings.ts";
+import type { VerifyPosition } from "./reading-position.ts";
+import type { Found, VerifyCounts } from "./verify-findings.ts";
 
 /** A worker that hangs on a dead disk hears no stop; it is ended without its consent after this. */
 const stopMsMax = 5_000;
@@ -11,9 +12,10 @@ const stopMsMax = 5_000;
 export interface ScanHandlers {
   /** The worker goes on once these have resolved for all but a few batches. */
   readonly differences?: (differences: readonly Difference[]) => Promise<void>;
-  readonly problems: (problems: readonly TreeProblem[]) => void;
-  readonly findings?: (findings: readonly Finding[]) => void;
-  readonly progress?: (seen: Seen) => void;
+  readonly problems: (problems: readonly TreeProblem[]) => void | Promise<void>;
+  readonly findings?: (findings: readonly Found[]) => Promise<void>;
+  readonly position?: (position: VerifyPosition) => Promise<void>;
+  readonly progress?: (seen: Seen, counts: VerifyCounts | null) => void;
 }
 
 export interface ScanResult {
@@ -83,10 +85,10 @@ class SharedProgress {
     this.#seen = Array.from({ length: of }, () => sum([]));
   }
 
-  of(index: number): (seen: Seen) => void {
-    return (seen) => {
+  of(index: number): (seen: Seen, counts: VerifyCounts | null) => void {
+    return (seen, counts) => {
       this.#seen[index] = seen;
-      if (index === 0) this.#handlers.progress?.(sum(this.#seen));
+      if (index === 0) this.#handlers.progress?.(sum(this.#seen), counts);
     };
   }
 }
@@ -158,7 +160,7 @@ class ScanWorker {
     const { handlers, stop } = this.#parts;
     switch (message.kind) {
       case "progress":
-        handlers.progress?.(message.seen);
+        handlers.progress?.(message.seen, message.counts);
         return;
       case "walked":
         this.#walked.resolve(message.seen);
@@ -172,6 +174,7 @@ class ScanWorker {
       case "differences":
       case "problems":
       case "findings":
+      case "position":
         try {
           await this.#handle(message);
           this.#post({ kind: "taken" });
@@ -182,11 +185,21 @@ class ScanWorker {
   }
 
   async #handle(
-    message: Extract<FromScan, { kind: "differences" | "problems" | "findings" }>,
+    message: Extract<FromScan, { kind: "differences" | "problems" | "findings" | "position" }>,
   ): Promise<void> {
     const { handlers } = this.#parts;
-    if (message.kind === "problems") handlers.problems(message.problems);
-    else if (message.kind === "findings") handlers.findings?.(message.findings);
-    else await handlers.differences?.(message.differences);
+    switch (message.kind) {
+      case "problems":
+        await handlers.problems(message.problems);
+        break;
+      case "findings":
+        await handlers.findings?.(message.findings);
+        break;
+      case "position":
+        await handlers.position?.(message.position);
+        break;
+      case "differences":
+        await handlers.differences?.(message.differences);
+    }
   }
 }

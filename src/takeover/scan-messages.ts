@@ -1,7 +1,8 @@
 // What the main thread and the scanning worker say to each other.
 import type { Difference, TreeProblem } from "../registry/ports/index.ts";
 import type { Seen, Share } from "./scan.ts";
-import type { Finding, VerifyCounts } from "./verify-findings.ts";
+import type { VerifyPosition } from "./reading-position.ts";
+import type { Found, VerifyCounts } from "./verify-findings.ts";
 
 export type ScanMode = "first-build" | "compare" | "verify";
 
@@ -10,8 +11,17 @@ export interface ScanJob {
   readonly rootDirectory: string;
   readonly indexPath: string;
   readonly nowMs: number;
-  /** With `verify`: also reads every byte of every blob. */
+  /** Null but for `verify`. */
+  readonly verify: VerifyJob | null;
+}
+
+export interface VerifyJob {
+  /** Also reads every byte of every blob. */
   readonly hash: boolean;
+  /** Where an earlier run was stopped; null: from the start. */
+  readonly resume: VerifyPosition | null;
+  /** Nobody is served meanwhile: need not leave half of the time to others. */
+  readonly isAlone: boolean;
 }
 
 export type ToScan =
@@ -27,8 +37,9 @@ export type ToScan =
 export type FromScan =
   | { readonly kind: "differences"; readonly differences: readonly Difference[] }
   | { readonly kind: "problems"; readonly problems: readonly TreeProblem[] }
-  | { readonly kind: "findings"; readonly findings: readonly Finding[] }
-  | { readonly kind: "progress"; readonly seen: Seen }
+  | { readonly kind: "findings"; readonly findings: readonly Found[] }
+  | { readonly kind: "position"; readonly position: VerifyPosition }
+  | { readonly kind: "progress"; readonly seen: Seen; readonly counts: VerifyCounts | null }
   /** The share has been walked, and everything of it dealt with. */
   | { readonly kind: "walked"; readonly seen: Seen }
   /** After `finish`: the worker has let go of everything. */

@@ -6,13 +6,14 @@ import { factOf } from "../index/redo.ts";
 import { blobsWithPrefix, listKnownRepositories, repositoryFacts } from "../index/snapshots.ts";
 import { openReader, type Sql } from "../index/sql.ts";
 import { isCondemned } from "../index/collecting.ts";
+import { orphanBlobs, orphanLinks } from "../index/orphans.ts";
 import { expectedBlob, expectedBlobs, needersOf, unlinkedBlobs } from "../index/verifying.ts";
 import { ScanDriver } from "./drive.ts";
 import { Outbox, StoppedError } from "./outbox.ts";
 import { reasonOf } from "./problems.ts";
 import { ManifestReader } from "./read-manifests.ts";
 import { finishScan, type ScanOptions, type Seen, type Share, scanTree } from "./scan.ts";
-import type { FromScan, ScanJob, ScanMode, ToScan } from "./scan-messages.ts";
+import type { FromScan, ScanJob, ScanMode, ToScan, VerifyJob } from "./scan-messages.ts";
 import { FileTreeReader } from "./tree-reader.ts";
 import { VerifyRun } from "./verify-run.ts";
 
@@ -54,11 +55,14 @@ function scanOptions(job: ScanJob, sql: Sql, seen: Seen): ScanOptions {
   };
 }
 
-function verifyRun(job: ScanJob, sql: Sql, options: ScanOptions): VerifyRun {
+function verifyRun(job: VerifyJob, sql: Sql, options: ScanOptions): VerifyRun {
+  const { resume } = job;
   return new VerifyRun({
-    reader: options.reader,
+    walk: options,
     hash: job.hash,
-    counts: { blobs: 0, hashedBytes: 0 },
+    resume,
+    counts: { blobs: 0, hashedBytes: 0, ...resume?.counts },
+    wrong: [],
     facts: {
       factOf: (place) => sql.inOneState(() => factOf(sql, place)),
       expectedBlob: (digest) => sql.inOneState(() => expectedBlob(sql, digest)),
@@ -66,6 +70,8 @@ function verifyRun(job: ScanJob, sql: Sql, options: ScanOptions): VerifyRun {
       expectedBlobs: (after, limit) => expectedBlobs(sql, after, limit),
       needersOf: (digest, limit) => sql.inOneState(() => needersOf(sql, digest, limit)),
       unlinkedBlobs: (after, limit) => sql.inOneState(() => unlinkedBlobs(sql, after, limit)),
+      orphanBlobs: (after, limit) => sql.inOneState(() => orphanBlobs(sql, after, limit)),
+      orphanLinks: (after, limit) => sql.inOneState(() => orphanLinks(sql, after, limit)),
     },
   });
 }
@@ -85,8 +91,9 @@ function begin(job: ScanJob): Walk {
   const sql = openReader(job.indexPath);
   const seen: Seen = { repositories: 0, manifests: 0, blobs: 0 };
   const options = scanOptions(job, sql, seen);
-  const driver = new ScanDriver({ outbox, post, seen, isBeside: job.mode !== "first-build" });
-  const verify = job.mode === "verify" ? verifyRun(job, sql, options) : null;
+  const verify = job.verify === null ? null : verifyRun(job.verify, sql, options);
+  const isBeside = job.mode !== "first-build" && job.verify?.isAlone !== true;
+  const driver = new ScanDriver({ outbox, post, seen, counts: verify?.counts ?? null, isBeside });
   return { sql, options, driver, verify };
 }
 

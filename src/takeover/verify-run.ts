@@ -1,11 +1,13 @@
-// One run of verify in the worker: first the walk, then the blobs, then the links, then everything that
-// seemed wrong once more.
+// One run of verify in the worker: the walk, the differences that it saw once more, then the blobs, the
+// links, what is nobody's, and what lies in quarantine.
 import type { Difference } from "../registry/ports/index.ts";
 import type { ScanDriver } from "./drive.ts";
 import type { FindingItem, PulseItem } from "./items.ts";
 import type { ScanItem } from "./scan.ts";
 import type { VerifyCounts } from "./verify-findings.ts";
-import { checkBlobs, checkLinks, confirmDifference, type VerifyParts } from "./verify-scan.ts";
+import { checkBlobs } from "./verify-blobs.ts";
+import { checkLinks, findOrphans, listQuarantine } from "./verify-facts.ts";
+import { confirmDifference, type VerifyParts } from "./verify-scan.ts";
 
 /**
  * A push has its bytes in the tree some moments before the index knows them (INV-1); a difference that
@@ -34,10 +36,13 @@ export class VerifyRun {
 
   /** @throws StoppedError */
   async finish(driver: ScanDriver): Promise<void> {
-    await driver.drive(checkBlobs(this.#parts));
-    await driver.drive(checkLinks(this.#parts));
+    // First, so that what is taken in on their account is looked at like everything else.
     if (this.#suspects.length > 0) await driver.wait(settleMs);
     await driver.drive(this.#confirm());
+    await driver.drive(checkBlobs(this.#parts));
+    await driver.drive(checkLinks(this.#parts));
+    await driver.drive(findOrphans(this.#parts));
+    await driver.drive(listQuarantine(this.#parts));
   }
 
   *#suspect(items: Iterable<ScanItem>): Generator<ScanItem | FindingItem> {
@@ -46,17 +51,20 @@ export class VerifyRun {
         yield item;
         continue;
       }
-      const finding = confirmDifference(this.#parts, item.difference);
+      const { difference } = item;
+      const finding = confirmDifference(this.#parts, difference);
       if (finding === null) yield { kind: "pulse" };
-      else if (this.#suspects.length < suspectsMax) this.#suspects.push(item.difference);
-      else yield { kind: "finding", finding };
+      else if (this.#suspects.length < suspectsMax) this.#suspects.push(difference);
+      else yield { kind: "finding", found: { finding, difference } };
     }
   }
 
   *#confirm(): Generator<FindingItem | PulseItem> {
     for (const difference of this.#suspects) {
       const finding = confirmDifference(this.#parts, difference);
-      yield finding === null ? { kind: "pulse" } : { kind: "finding", finding };
+      yield finding === null
+        ? { kind: "pulse" }
+        : { kind: "finding", found: { finding, difference } };
     }
   }
 }

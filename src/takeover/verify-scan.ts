@@ -1,16 +1,15 @@
-// The worker's half of verify: tree against index, needed blobs, missing links, and every byte if asked
-// to. Takes nothing in. Others may change both while it looks, so whatever seems wrong is looked at again,
-// at once and once more at the end.
+// The worker's half of verify: what it asks of the index, and tree against index. Takes nothing in. Others
+// may change both while it looks, so whatever seems wrong is looked at again, at once and once more when
+// the walk is over. Blobs: verify-blobs.ts. Links and orphans: verify-facts.ts.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
 import type { Difference, TreePlace } from "../registry/ports/index.ts";
-import { blobDataPath, layerLinkPath, parseLink, treePlacePath } from "../storage/layout.ts";
-import { digestOfFile } from "./compare-blobs.ts";
-import type { FindingItem, PulseItem } from "./items.ts";
-import { reasonOf } from "./problems.ts";
-import type { TreeReader } from "./tree-reader.ts";
+import { blobDataPath, parseLink, treePlacePath } from "../storage/layout.ts";
+import type { VerifyPosition } from "./reading-position.ts";
+import type { WalkOptions } from "./problems.ts";
+import { maybeHolds } from "./walk-blobs.ts";
 import type { Finding } from "./verify-findings.ts";
 
-interface ExpectedBlob {
+export interface ExpectedBlob {
   readonly digest: Digest;
   readonly sizeBytes: number;
   readonly isPresent: boolean;
@@ -25,9 +24,9 @@ export interface VerifyFacts {
   /** Its bytes, if they are there yet, wait for the collector (INV-3). */
   isCondemned(digest: Digest): boolean;
   expectedBlobs(
-    after: number,
+    after: Digest | null,
     limit: number,
-  ): { readonly next: number | null; readonly blobs: readonly ExpectedBlob[] };
+  ): { readonly next: Digest | null; readonly blobs: readonly ExpectedBlob[] };
   needersOf(
     digest: Digest,
     limit: number,
@@ -44,23 +43,37 @@ export interface VerifyFacts {
     readonly unlinked: readonly {
       readonly repository: RepositoryName;
       readonly manifest: Digest;
+      readonly tags: readonly Tag[];
       readonly digest: Digest;
     }[];
   };
+  orphanBlobs(
+    after: number,
+    limit: number,
+  ): { readonly next: number | null; readonly orphans: readonly Orphan[] };
+  orphanLinks(
+    after: readonly [number, number],
+    limit: number,
+  ): { readonly next: readonly [number, number] | null; readonly orphans: readonly Orphan[] };
+}
+
+/** A blob (`repository` null) or a layer link that nothing needs and no queue knows. */
+export interface Orphan {
+  readonly repository: RepositoryName | null;
+  readonly digest: Digest;
+  readonly sizeBytes: number;
 }
 
 export interface VerifyParts {
-  readonly reader: TreeReader;
+  readonly walk: WalkOptions;
   readonly facts: VerifyFacts;
   readonly hash: boolean;
+  readonly resume: VerifyPosition | null;
   /** Counted up on the way. */
   readonly counts: { blobs: number; hashedBytes: number };
+  /** Filled on the way: blobs that something is wrong with, for the position. */
+  readonly wrong: Digest[];
 }
-
-/** Rows of the index looked at in one step. */
-const pageSize = 500;
-/** How many of those that need a blob are named. */
-const neededByMax = 10;
 
 /** A difference if it still is one; null: they agree, or the tree is about to follow. */
 export function confirmDifference(parts: VerifyParts, difference: Difference): Finding | null {
@@ -82,7 +95,7 @@ function placeOf(
 }
 
 function confirmPlace(
-  { reader, facts }: VerifyParts,
+  { walk: { reader }, facts }: VerifyParts,
   place: Exclude<TreePlace, { kind: "repository" }>,
 ): Finding | null {
   const before = facts.factOf(place);
@@ -116,7 +129,7 @@ function told(inTree: Digest | null, inIndex: Digest | null): string {
   return `names ${inTree} in the tree, ${inIndex} in the index`;
 }
 
-function confirmBlob({ reader, facts }: VerifyParts, digest: Digest): Finding | null {
+function confirmBlob({ walk: { reader }, facts }: VerifyParts, digest: Digest): Finding | null {
   const before = facts.expectedBlob(digest);
   const path = blobDataPath(digest);
   let sizeBytes: number | null;
@@ -131,6 +144,8 @@ function confirmBlob({ reader, facts }: VerifyParts, digest: Digest): Finding | 
   const known = now?.isPresent === true ? now.sizeBytes : null;
   const knownBefore = before?.isPresent === true ? before.sizeBytes : null;
   if (known !== knownBefore || known === sizeBytes || facts.isCondemned(digest)) return null;
+  // Cut down to nothing: told as of the wrong size.
+  if (sizeBytes !== null && known !== null && !maybeHolds(digest, sizeBytes)) return null;
   // A needed one is told by those that need it.
   if (sizeBytes === null && now?.isNeeded === true) return null;
   const detail = `${sized(sizeBytes)} in the tree, ${sized(known)} in the index`;
@@ -139,100 +154,4 @@ function confirmBlob({ reader, facts }: VerifyParts, digest: Digest): Finding | 
 
 function sized(sizeBytes: number | null): string {
   return sizeBytes === null ? "not there" : `${sizeBytes} bytes`;
-}
-
-/** Every blob that is there or should be. */
-export function* checkBlobs(parts: VerifyParts): Generator<FindingItem | PulseItem> {
-  let after = 0;
-  for (;;) {
-    const { next, blobs } = parts.facts.expectedBlobs(after, pageSize);
-    for (const blob of blobs) {
-      yield* checkBlob(parts, blob);
-      parts.counts.blobs++;
-      yield { kind: "pulse" };
-    }
-    if (next === null) return;
-    after = next;
-  }
-}
-
-function* checkBlob(parts: VerifyParts, blob: ExpectedBlob): Generator<FindingItem | PulseItem> {
-  const { digest } = blob;
-  let sizeBytes: number | null;
-  try {
-    const stat = parts.reader.stat(blobDataPath(digest));
-    sizeBytes = stat?.isFile === true ? stat.sizeBytes : null;
-  } catch (error) {
-    yield blobFinding(parts, digest, { kind: "missing-blob", detail: reasonOf(error) });
-    return;
-  }
-  if (blob.isPresent ? sizeBytes === blob.sizeBytes : sizeBytes !== null) {
-    if (parts.hash) yield* checkBytes(parts, blob);
-    return;
-  }
-  const now = parts.facts.expectedBlob(digest);
-  // Removed or pushed again while we looked; or nobody's: then it is a difference, told already.
-  if (now?.isNeeded !== true || now.isPresent !== blob.isPresent) return;
-  if (now.sizeBytes !== blob.sizeBytes) return;
-  if (sizeBytes === null) {
-    yield blobFinding(parts, digest, { kind: "missing-blob", detail: "is not there" });
-  } else {
-    const detail = `has ${sizeBytes} bytes instead of ${blob.sizeBytes}`;
-    yield blobFinding(parts, digest, { kind: "wrong-size", detail });
-  }
-}
-
-function* checkBytes(parts: VerifyParts, blob: ExpectedBlob): Generator<FindingItem | PulseItem> {
-  const { digest } = blob;
-  let detail: string;
-  try {
-    const found = yield* digestOfFile(parts.reader, digest);
-    if (found === digest) {
-      parts.counts.hashedBytes += blob.sizeBytes;
-      return;
-    }
-    // Collected since we saw it.
-    if (found === null) return;
-    detail = `its bytes have the digest ${found}`;
-  } catch (error) {
-    detail = `cannot be read: ${reasonOf(error)}`;
-  }
-  if (parts.facts.expectedBlob(digest) === null) return;
-  yield blobFinding(parts, digest, { kind: "wrong-bytes", detail });
-}
-
-function blobFinding(
-  parts: VerifyParts,
-  digest: Digest,
-  about: { readonly kind: "missing-blob" | "wrong-size" | "wrong-bytes"; readonly detail: string },
-): FindingItem {
-  const neededBy = parts.facts
-    .needersOf(digest, neededByMax)
-    .flatMap(({ repository, digest: manifest, tags }) =>
-      tags.length === 0 ? [`${repository}@${manifest}`] : tags.map((tag) => `${repository}:${tag}`),
-    );
-  const named = [...new Set(neededBy)].slice(0, neededByMax);
-  return {
-    kind: "finding",
-    finding: { ...about, digest, path: blobDataPath(digest), neededBy: named },
-  };
-}
-
-/** Configs and layers that their manifest's repository has no link to. */
-export function* checkLinks(parts: VerifyParts): Generator<FindingItem | PulseItem> {
-  let after: readonly [number, number] = [0, 0];
-  for (;;) {
-    const { next, unlinked } = parts.facts.unlinkedBlobs(after, pageSize);
-    for (const { repository, manifest, digest } of unlinked) {
-      const detail = `needed by ${repository}@${manifest}, which cannot be pulled without`;
-      const path = layerLinkPath(repository, digest);
-      yield {
-        kind: "finding",
-        finding: { kind: "missing-link", repository, digest, path, detail },
-      };
-    }
-    if (next === null) return;
-    after = next;
-    yield { kind: "pulse" };
-  }
 }

@@ -73,6 +73,8 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   startRebuild: "changes",
   absorb: "changes",
   loseBytes: "changes",
+  readingPosition: "looks",
+  setReadingPosition: "changes",
   listKnownRepositories: "looks",
   repositoryFacts: "looks",
   blobsWithPrefix: "looks",

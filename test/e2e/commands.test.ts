@@ -402,6 +402,50 @@ describe.each(["beside a running server", "alone"])("verify and reindex %s", (wh
   );
 
   test(
+    "verify --hash --repair: altered bytes answer 404, never as what they are not, until they are pushed",
+    prepared(async (sandbox) => {
+      const digest = kept.layers[0]?.digest ?? "";
+      const bytes = await readFile(blobPath(sandbox, digest));
+      const altered = Uint8Array.from(bytes, (byte, at) => (at === 100 ? byte ^ 1 : byte));
+      await writeFile(blobPath(sandbox, digest), altered);
+      const result = await sandbox.command("verify", "--hash", "--repair");
+      expect(result.exitCode).toBe(1);
+      expect(result.stdout).toContain(`push ${repository}:kept again`);
+      const quarantined = join(sandbox.root, "plimsoll/quarantine/sha256", digest.slice(7));
+      expect(new Uint8Array(await readFile(quarantined))).toEqual(altered);
+
+      if (where === "alone") await sandbox.start();
+      const http = new PushClient(`http://${sandbox.host}`);
+      const blob = `/v2/${repository}/blobs/${digest}`;
+      for (const method of ["HEAD", "GET"]) await http.send(blob, { method, expect: [404] });
+      await http.push(repository, "kept", kept);
+      expect((await http.pull(repository, "kept")).digest).toBe(kept.manifest.digest);
+      const again = await sandbox.command("verify", "--hash", "--repair");
+      expect(again.exitCode, outputOf(again)).toBe(0);
+      expect(again.stdout).toContain(`quarantined-file: /plimsoll/quarantine/sha256/`);
+      expect(new Uint8Array(await readFile(quarantined))).toEqual(altered);
+    }),
+  );
+
+  test(
+    "verify --json prints a document a line, the summary last; --resume wants --hash",
+    prepared(async (sandbox) => {
+      await rm(blobPath(sandbox, kept.layers[0]?.digest ?? ""));
+      const result = await sandbox.command("verify", "--json");
+      expect(result.exitCode).toBe(1);
+      const lines = result.stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as unknown);
+      expect(lines[0]).toMatchObject({ kind: "finding", finding: { kind: "missing-blob" } });
+      expect(lines.at(-1)).toMatchObject({ kind: "summary", report: { isSound: false } });
+      const resumed = await sandbox.command("verify", "--resume");
+      expect(resumed.exitCode).toBe(1);
+      expect(resumed.stderr).toContain("--hash");
+    }),
+  );
+
+  test(
     "reindex keeps every tag",
     prepared(async (sandbox) => {
       const result = await sandbox.command("reindex");

@@ -5,12 +5,23 @@ import {
   parseReference,
   parseRepositoryName,
 } from "../../src/oci/index.ts";
+import { verifyRoot } from "../../src/compose-verify.ts";
+import { KeyedLocks } from "../../src/registry/keyed-locks.ts";
+import { FilesystemStorage } from "../../src/storage/filesystem/filesystem-storage.ts";
 import type { Index, TreeProblem } from "../../src/registry/ports/index.ts";
 import { openIndex } from "../../src/index/sqlite-index.ts";
 import { Comparison, type ComparisonReport } from "../../src/takeover/comparison.ts";
 import { type VerifyReport, verifyRegistry } from "../../src/takeover/verify.ts";
+import type { VerifyEvent, VerifyRequest } from "../../src/takeover/verify-events.ts";
 import { findingLine } from "../../src/takeover/verify-lines.ts";
 import type { Tree } from "./tree.ts";
+
+interface VerifiedAsOwner {
+  readonly code: number;
+  readonly report: VerifyReport;
+  /** Of the findings. */
+  readonly lines: readonly string[];
+}
 
 const clock = { now: () => Date.now() };
 const forever = new AbortController().signal;
@@ -54,6 +65,36 @@ export class Takeover {
       signal: forever,
     });
     return { ...report, lines };
+  }
+
+  /** As the command does it, in the process that owns the root; `signal` as when its asker goes away. */
+  async verifyAsOwner(
+    request: Partial<VerifyRequest>,
+    options: { readonly signal?: AbortSignal; readonly index?: Index } = {},
+  ): Promise<VerifiedAsOwner> {
+    const { root: rootDirectory, indexPath } = this.tree;
+    const events: VerifyEvent[] = [];
+    const code = await verifyRoot(
+      {
+        tree: { rootDirectory, indexPath },
+        index: options.index ?? this.index,
+        storage: new FilesystemStorage(rootDirectory),
+        locks: new KeyedLocks(),
+        clock,
+        isAlone: true,
+      },
+      { hash: false, ...request },
+      {
+        tell: async (event) => void events.push(event as VerifyEvent),
+        signal: options.signal ?? forever,
+      },
+    );
+    const summary = events.at(-1);
+    if (summary?.kind !== "summary") throw new Error("the summary comes last");
+    const lines = events.flatMap((event) =>
+      event.kind === "finding" ? [findingLine(event.finding, event.repair)] : [],
+    );
+    return { code, report: summary.report, lines };
   }
 
   async problems(): Promise<TreeProblem[]> {

@@ -24,7 +24,8 @@ export interface TreeProblem {
     | "leftover-file"
     | "unknown-name"
     | "unknown-algorithm"
-    | "abandoned-upload";
+    | "abandoned-upload"
+    | "quarantined-file";
   /** Null where it is no repository's. */
   readonly repository: RepositoryName | null;
   /** The tag or digest concerned, where there is one: a push of it mends the problem. */
@@ -99,6 +100,9 @@ export interface RepositoryFacts {
   readonly uploads: ReadonlySet<string>;
 }
 
+/** Who reads the bytes of all blobs, and goes on after a stop where it was. */
+export type BlobReader = "verify" | "scrub";
+
 export interface ComparisonIndex {
   /** Whether a first build or rebuild has been completed; until then the index counts for nothing. */
   isComplete(): Promise<boolean>;
@@ -136,6 +140,9 @@ export interface ComparisonIndex {
     after: number,
     limit: number,
   ): Promise<readonly (TreeProblem & { readonly cursor: number })[]>;
+  /** How far who reads all blobs has come, in its own words; null: it is not under way. */
+  readingPosition(reader: BlobReader): Promise<string | null>;
+  setReadingPosition(reader: BlobReader, position: string | null): Promise<void>;
   /** True while some directory could not be listed: no blob is condemned then (INV-7). */
   hasUnlistable(): Promise<boolean>;
 }
