@@ -1,4 +1,7 @@
-// Puts verify together with the root that it works on: who mends, where a stopped run goes on, what is told.
+// Puts verify and the scrub together with the root that they work on: who mends, where a stopped run goes
+// on, what is told.
+import type { Config } from "./config/index.ts";
+import type { Logger } from "./observability/index.ts";
 import type { Asker } from "./owner/control-socket.ts";
 import type { DigestLocks } from "./registry/keyed-locks.ts";
 import type { Clock } from "./registry/ports/clock.ts";
@@ -6,8 +9,10 @@ import type { EnqueuePage, Index } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
 import { Quarantine } from "./registry/quarantine.ts";
 import { patiently } from "./takeover/patiently.ts";
+import { Scrub } from "./takeover/scrub.ts";
 import { parseVerifyPosition, type VerifyPosition } from "./takeover/reading-position.ts";
 import type { Seen } from "./takeover/scan.ts";
+import { sleepUnless } from "./takeover/agreement.ts";
 import { parseVerifyOptions, type VerifyEvent } from "./takeover/verify-events.ts";
 import type { VerifyCounts } from "./takeover/verify-findings.ts";
 import type { RepairParts } from "./takeover/verify-repair.ts";
@@ -127,4 +132,33 @@ function repairParts(root: VerifiedRoot, signal: AbortSignal): RepairParts {
       }
     },
   };
+}
+
+/** Null: it is off, or the registry is not to be changed. */
+export function scrubOf(
+  root: Omit<VerifiedRoot, "isAlone">,
+  config: Config,
+  logger: Logger,
+): Scrub | null {
+  const { scrub } = config.verify;
+  const { index, storage, locks } = root;
+  if (!scrub.enabled || config.storage.maintenance.readOnly.enabled) return null;
+  const quarantine = new Quarantine({ index, storage, locks });
+  return new Scrub({
+    ...root,
+    repair: { quarantine: (digest) => quarantine.check(digest) },
+    sleep: sleepUnless,
+    log: {
+      info: (message) => {
+        logger.info(message);
+      },
+      warn: (message) => {
+        logger.warn(message);
+      },
+      error: (message) => {
+        logger.error(message);
+      },
+    },
+    options: scrub,
+  });
 }

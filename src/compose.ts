@@ -2,7 +2,7 @@
 // could decide for itself.
 import { existsSync, renameSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { verifyRoot } from "./compose-verify.ts";
+import { scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, manifestValidation, scheduleOptions } from "./config-mapping.ts";
 import { CollectionSchedule, Collector, parseCollectOptions } from "./gc/index.ts";
@@ -260,6 +260,9 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const servers: RunningServer[] = [];
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
+  const { tree } = root;
+  const scrub =
+    tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
     const server = await startServer({
       registry: root.services,
@@ -278,6 +281,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     health.start();
     expiry?.start();
     schedule?.start();
+    scrub?.start(root.agreement.wait(signal));
     return {
       address: server.address,
       stop: async () => {
@@ -287,6 +291,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         await control?.stop();
         await expiry?.stop();
         await collected;
+        await scrub?.stop();
         for (const running of servers) await running.stop();
         await root.close();
       },

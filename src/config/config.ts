@@ -108,6 +108,15 @@ export interface GcConfig {
   readonly blobsPerSecondMax: number;
 }
 
+/** Reads every byte in the background, again and again, and takes altered blobs out of service. */
+export interface ScrubConfig {
+  readonly enabled: boolean;
+  /** From the start of one round to the start of the next; more than 0. */
+  readonly intervalMs: number;
+  /** A second, at most; more than 0. */
+  readonly rateBytes: number;
+}
+
 export interface Config {
   readonly log: LogConfig;
   readonly storage: StorageConfig;
@@ -118,4 +127,5 @@ export interface Config {
   readonly validation: ValidationConfig;
   readonly index: IndexConfig;
   readonly gc: GcConfig;
+  readonly verify: { readonly scrub: ScrubConfig };
 }

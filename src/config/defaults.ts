@@ -1,7 +1,8 @@
 // Every default of the configuration, in one place, each with its source.
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
 import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig } from "./config.ts";
-import type { StorageHealthConfig, UploadPurgingConfig, ValidationConfig } from "./config.ts";
+import type { ScrubConfig, StorageHealthConfig, UploadPurgingConfig } from "./config.ts";
+import type { ValidationConfig } from "./config.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -71,6 +72,11 @@ const gc: GcConfig = {
   blobsPerSecondMax: 0,
 };
 
+// Off: a program that replaces another one does not begin, unasked, to read terabytes of a disk that may be
+// metered, asleep or behind a network; and file systems with checksums do this themselves. The rate is a
+// tenth of what one old disk gives; at it, 30 days are enough for 50 TB.
+const scrub: ScrubConfig = { enabled: false, intervalMs: 30 * 24 * hour, rateBytes: 20_000_000 };
+
 const storage = {
   rootDirectory: "/var/lib/registry",
   deleteEnabled: false,
@@ -91,5 +97,6 @@ export const defaults = {
   validation,
   index,
   gc,
+  scrub,
   ...limits,
 } as const;

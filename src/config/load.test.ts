@@ -122,6 +122,7 @@ validation:
     indexes: {platforms: list, platformlist: [{architecture: amd64, os: linux}]}
 index: {path: /fast/index.db, exclusive: true}
 gc: {grace: 0}
+verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
 `);
     expect(warnings).toEqual([]);
     expect(config).toEqual({
@@ -164,11 +165,28 @@ gc: {grace: 0}
       },
       index: { path: "/fast/index.db", exclusive: true },
       gc: { ...defaults.gc, graceMs: 0 },
+      verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
     });
   });
 
+  test("the scrub is off unless it is asked for; its rate is more than nothing, with a known unit", () => {
+    expect(load(minimal).config.verify.scrub).toEqual({
+      enabled: false,
+      intervalMs: 30 * 24 * 3_600_000,
+      rateBytes: 20_000_000,
+    });
+    for (const rate of ["0", "fast", "20 parsecs", "-1MB"]) {
+      expect(() => load(`${minimal}verify: {scrub: {rate: ${rate}}}`)).toThrow(
+        `verify.scrub.rate: "${rate}" is not valid; expected bytes a second such as 20MB or 512KiB, more than 0`,
+      );
+    }
+    expect(() => load(`${minimal}verify: {scrub: {interval: 0s}}`)).toThrow(
+      "verify.scrub.interval",
+    );
+  });
+
   test("empty sections take their defaults", () => {
-    const empty = "log:\nhttp:\nhealth:\ncatalog:\nvalidation:\nindex:\ngc:\nauth:\n";
+    const empty = "log:\nhttp:\nhealth:\ncatalog:\nvalidation:\nindex:\ngc:\nverify:\nauth:\n";
     expect(load(minimal + empty).config).toEqual(load(minimal).config);
     expect(load("version: 0.1\nstorage: {filesystem: }").config.storage.driver).toEqual({
       kind: "filesystem",

@@ -1,9 +1,10 @@
-// The small sections: health, catalog, tags, validation; and, of our own, index.
+// The small sections: health, catalog, tags, validation; and, of our own, index and verify.
 import { z } from "zod";
 import type { Config, IndexConfig, ValidationConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { isEmpty, notBuilt } from "./not-built.ts";
-import { duration, flag, natural, oneOf, positiveOr, regExp, text } from "./value-schemas.ts";
+import { byteRate, duration, flag, interval, natural, oneOf } from "./value-schemas.ts";
+import { positiveOr, regExp, text } from "./value-schemas.ts";
 
 /** As the classic does, 0 takes the default. */
 const checkInterval = duration.transform((ms) => (ms > 0 ? ms : defaults.storageHealth.intervalMs));
@@ -91,4 +92,19 @@ export const indexSection = z
   .transform((raw): IndexConfig => ({
     path: raw.path === undefined || raw.path === "" ? defaults.index.path : raw.path,
     exclusive: raw.exclusive,
+  }));
+
+export const verifySection = z
+  .strictObject({
+    scrub: z
+      .strictObject({
+        enabled: flag.default(defaults.scrub.enabled),
+        interval: interval.default(defaults.scrub.intervalMs),
+        rate: byteRate.default(defaults.scrub.rateBytes),
+      })
+      .prefault({}),
+  })
+  .prefault({})
+  .transform(({ scrub }): Config["verify"] => ({
+    scrub: { enabled: scrub.enabled, intervalMs: scrub.interval, rateBytes: scrub.rate },
   }));

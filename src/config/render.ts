@@ -2,6 +2,7 @@
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
 import type { Config, GcConfig, StorageConfig } from "./config.ts";
+import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
@@ -27,6 +28,7 @@ function masked(value: unknown): unknown {
 
 function toClassic(config: Config): Record<string, unknown> {
   const { log, http, health, validation } = config;
+  const { scrub } = config.verify;
   return {
     version: 0.1,
     log: {
@@ -71,6 +73,13 @@ function toClassic(config: Config): Record<string, unknown> {
     },
     index: { path: config.index.path ?? "", exclusive: config.index.exclusive },
     gc: gcToClassic(config.gc),
+    verify: {
+      scrub: {
+        enabled: scrub.enabled,
+        interval: formatGoDuration(scrub.intervalMs),
+        rate: formatByteSize(scrub.rateBytes),
+      },
+    },
   };
 }
 

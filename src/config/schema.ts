@@ -13,6 +13,7 @@ import {
   indexSection,
   tagsSection,
   validationSection,
+  verifySection,
 } from "./other-sections.ts";
 import { emptyMap, isRawMap } from "./raw-tree.ts";
 import type { RawValue } from "./raw-tree.ts";
@@ -52,6 +53,7 @@ export const configSchema = z
     validation: validationSection,
     index: indexSection,
     gc: gcSection,
+    verify: verifySection,
     ...unbuiltSections,
   })
   .transform((raw): Config => ({
@@ -64,6 +66,7 @@ export const configSchema = z
     validation: raw.validation,
     index: raw.index,
     gc: raw.gc,
+    verify: raw.verify,
   }));
 
 /** No kind of access control, or `none`. */

@@ -2,6 +2,7 @@
 // Types are decided by the key, as the classic does, so quotes around a value never matter.
 // Each says what it expects; load.ts adds the key, the value and the line.
 import { z } from "zod";
+import { parseByteRate } from "./byte-size.ts";
 import { parseGoDuration } from "./go-duration.ts";
 import { parseGoRegExp } from "./go-regexp.ts";
 import type { RawValue } from "./raw-tree.ts";
@@ -79,6 +80,12 @@ export const duration = z.unknown().transform((raw, context): number => {
 /** For what happens again and again. */
 export const interval = duration.refine((ms) => ms > 0, {
   message: `${durationForm}, more than 0`,
+});
+
+/** Bytes a second, more than 0. */
+export const byteRate = scalar("bytes a second such as 20MB or 512KiB, more than 0", (value) => {
+  const bytes = parseByteRate(value);
+  return bytes !== null && bytes > 0 ? bytes : undefined;
 });
 
 /** One of some words, in any case of letters. */

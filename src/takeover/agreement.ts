@@ -121,7 +121,7 @@ export class Agreement {
         this.#parts.log.warn(
           `index and tree could not be compared, so nothing is collected; trying again: ${error instanceof Error ? error.message : String(error)}`,
         );
-        await sleepUnless(this.#stopped.signal, retryMs);
+        await sleepUnless(retryMs, this.#stopped.signal);
       }
     }
   }
@@ -136,8 +136,13 @@ export class Agreement {
   }
 }
 
-function sleepUnless(signal: AbortSignal, ms: number): Promise<void> {
+/** Resolves after this time, or at once when the signal is aborted. */
+export function sleepUnless(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
     const timer = setTimeout(resolve, ms);
     signal.addEventListener(
       "abort",

@@ -71,6 +71,6 @@ export function* digestOfFile(
     const next = pieces.next();
     if (next.done === true) return next.value ? hasher.digest() : null;
     hasher.update(next.value);
-    yield { kind: "pulse" };
+    yield { kind: "pulse", readBytes: next.value.byteLength };
   }
 }

@@ -2,7 +2,7 @@
 import type { Difference, TreeProblem } from "../registry/ports/index.ts";
 import type { FindingItem, PositionItem } from "./items.ts";
 import type { Outbox } from "./outbox.ts";
-import { Pacer } from "./pacer.ts";
+import { Pacer, RatePacer, type WalkPacer } from "./pacer.ts";
 import type { ScanItem, Seen } from "./scan.ts";
 import type { FromScan } from "./scan-messages.ts";
 import type { Found, VerifyCounts } from "./verify-findings.ts";
@@ -21,11 +21,13 @@ export interface DriveParts {
   readonly counts: VerifyCounts | null;
   /** Whether clients are served meanwhile. */
   readonly isBeside: boolean;
+  /** Bytes a second at most; null: as fast as it goes. */
+  readonly rateBytes: number | null;
 }
 
 export class ScanDriver {
   readonly #parts: DriveParts;
-  readonly #pacer: Pacer;
+  readonly #pacer: WalkPacer;
   readonly #batchMax: number;
   #differences: Difference[] = [];
   #problems: TreeProblem[] = [];
@@ -34,7 +36,11 @@ export class ScanDriver {
 
   constructor(parts: DriveParts) {
     this.#parts = parts;
-    this.#pacer = new Pacer({ isGentle: parts.isBeside });
+    const { rateBytes, isBeside } = parts;
+    this.#pacer =
+      rateBytes === null
+        ? new Pacer({ isGentle: isBeside })
+        : new RatePacer({ bytesPerSecond: rateBytes });
     this.#batchMax = parts.isBeside ? batchMax.beside : batchMax.alone;
   }
 
@@ -44,7 +50,7 @@ export class ScanDriver {
       if (item.kind === "position") await this.#settleAt(item);
       else this.#gather(item);
       if (this.#isFull()) await this.#flush();
-      if (this.#pacer.isDue()) await this.#rest();
+      while (this.#pacer.isDue()) await this.#rest();
     }
     await this.#settle();
   }
@@ -56,7 +62,8 @@ export class ScanDriver {
   }
 
   #gather(item: ScanItem | FindingItem): void {
-    if (item.kind === "difference") this.#differences.push(item.difference);
+    if (item.kind === "pulse") this.#pacer.read(item.readBytes ?? 0);
+    else if (item.kind === "difference") this.#differences.push(item.difference);
     else if (item.kind === "problem") this.#problems.push(item.problem);
     else if (item.kind === "finding") this.#findings.push(item.found);
   }

@@ -18,6 +18,8 @@ export interface DifferenceItem {
 /** Nothing to tell, but a moment to breathe: something has been read. */
 export interface PulseItem {
   readonly kind: "pulse";
+  /** Bytes of a blob, where it was those. */
+  readonly readBytes?: number;
 }
 
 /** One more blob or manifest was looked at, for the progress. */

@@ -4,10 +4,13 @@ import { type Digest, isDigest } from "../oci/index.ts";
 
 const digest = z.custom<Digest>((value) => typeof value === "string" && isDigest(value));
 
-const verifySchema = z.object({
-  after: digest,
-  counts: z.object({ blobs: z.number(), hashedBytes: z.number() }),
-  wrong: z.array(digest),
+const place = { after: digest, counts: z.object({ blobs: z.number(), hashedBytes: z.number() }) };
+const verifySchema = z.object({ ...place, wrong: z.array(digest) });
+const scrubSchema = z.object({
+  startedMs: z.number(),
+  isOver: z.boolean(),
+  at: z.object(place).nullable(),
+  wrong: z.number(),
 });
 
 /** Blobs up to and with `after`, in digest order, have been read. */
@@ -21,6 +24,21 @@ export interface VerifyPosition {
 /** Null: none is kept, or one that another version of the program wrote. */
 export function parseVerifyPosition(text: string | null): VerifyPosition | null {
   return parsed(text, verifySchema);
+}
+
+export interface ScrubPosition {
+  /** When this round began. */
+  readonly startedMs: number;
+  /** The round has come to its end. */
+  readonly isOver: boolean;
+  /** Null: at the start. */
+  readonly at: Omit<VerifyPosition, "wrong"> | null;
+  /** How many blobs this round has found something wrong with. */
+  readonly wrong: number;
+}
+
+export function parseScrubPosition(text: string | null): ScrubPosition | null {
+  return parsed(text, scrubSchema);
 }
 
 function parsed<Value>(text: string | null, schema: z.ZodType<Value>): Value | null {

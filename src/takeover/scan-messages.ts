@@ -4,14 +4,15 @@ import type { Seen, Share } from "./scan.ts";
 import type { VerifyPosition } from "./reading-position.ts";
 import type { Found, VerifyCounts } from "./verify-findings.ts";
 
-export type ScanMode = "first-build" | "compare" | "verify";
+/** `scrub`: looks at the blobs alone. */
+export type ScanMode = "first-build" | "compare" | "verify" | "scrub";
 
 export interface ScanJob {
   readonly mode: ScanMode;
   readonly rootDirectory: string;
   readonly indexPath: string;
   readonly nowMs: number;
-  /** Null but for `verify`. */
+  /** Null but for `verify` and `scrub`. */
   readonly verify: VerifyJob | null;
 }
 
@@ -20,8 +21,12 @@ export interface VerifyJob {
   readonly hash: boolean;
   /** Where an earlier run was stopped; null: from the start. */
   readonly resume: VerifyPosition | null;
+  /** Positions hold what was found wrong, so that a run which goes on looks at it again. */
+  readonly keepsWrong: boolean;
   /** Nobody is served meanwhile: need not leave half of the time to others. */
   readonly isAlone: boolean;
+  /** Bytes a second that may be read; null: as fast as it goes. */
+  readonly rateBytes: number | null;
 }
 
 export type ToScan =

@@ -27,6 +27,7 @@ const settleMs: Readonly<Record<ScanMode, number | null>> = {
   "first-build": null,
   compare: 2_000,
   verify: 60_000,
+  scrub: 60_000,
 };
 
 const outbox = new Outbox<FromScan>(post);
@@ -56,13 +57,13 @@ function scanOptions(job: ScanJob, sql: Sql, seen: Seen): ScanOptions {
 }
 
 function verifyRun(job: VerifyJob, sql: Sql, options: ScanOptions): VerifyRun {
-  const { resume } = job;
+  const { hash, resume, keepsWrong } = job;
   return new VerifyRun({
     walk: options,
-    hash: job.hash,
+    hash,
     resume,
     counts: { blobs: 0, hashedBytes: 0, ...resume?.counts },
-    wrong: [],
+    wrong: keepsWrong ? [] : null,
     facts: {
       factOf: (place) => sql.inOneState(() => factOf(sql, place)),
       expectedBlob: (digest) => sql.inOneState(() => expectedBlob(sql, digest)),
@@ -78,6 +79,7 @@ function verifyRun(job: VerifyJob, sql: Sql, options: ScanOptions): VerifyRun {
 
 /** One walk, from its start to the end of its finish. */
 interface Walk {
+  readonly job: ScanJob;
   readonly sql: Sql;
   readonly options: ScanOptions;
   readonly driver: ScanDriver;
@@ -93,16 +95,20 @@ function begin(job: ScanJob): Walk {
   const options = scanOptions(job, sql, seen);
   const verify = job.verify === null ? null : verifyRun(job.verify, sql, options);
   const isBeside = job.mode !== "first-build" && job.verify?.isAlone !== true;
-  const driver = new ScanDriver({ outbox, post, seen, counts: verify?.counts ?? null, isBeside });
-  return { sql, options, driver, verify };
+  const counts = verify?.counts ?? null;
+  const rateBytes = job.verify?.rateBytes ?? null;
+  const driver = new ScanDriver({ outbox, post, seen, counts, isBeside, rateBytes });
+  return { job, sql, options, driver, verify };
 }
 
 async function runWalk(job: ScanJob, share: Share): Promise<void> {
   isRunning = true;
   walk = begin(job);
   const { options, driver, verify } = walk;
-  const items = scanTree(options, share);
-  await driver.drive(verify === null ? items : verify.walk(items));
+  if (job.mode !== "scrub") {
+    const items = scanTree(options, share);
+    await driver.drive(verify === null ? items : verify.walk(items));
+  }
   isRunning = false;
   // One share goes on to the end of everything.
   if (share.index !== 0) end();
@@ -112,10 +118,13 @@ async function runWalk(job: ScanJob, share: Share): Promise<void> {
 async function runFinish(seen: Seen): Promise<void> {
   if (walk === null) throw new Error("told to finish what was not begun");
   isRunning = true;
-  const { options, driver, verify } = walk;
+  const { job, options, driver, verify } = walk;
   Object.assign(options.seen, seen);
-  await driver.drive(finishScan(options));
-  await verify?.finish(driver);
+  if (job.mode === "scrub") await verify?.readBlobs(driver);
+  else {
+    await driver.drive(finishScan(options));
+    await verify?.finish(driver);
+  }
   end();
   post({ kind: "done", counts: verify?.counts ?? null });
 }

@@ -53,8 +53,9 @@ function* checkAgain(parts: VerifyParts): Generator<BlobItem> {
 }
 
 function* positionAt({ counts, wrong }: VerifyParts, after: Digest): Generator<PositionItem> {
-  if (wrong.length >= wrongMax) return;
-  yield { kind: "position", position: { after, counts: { ...counts }, wrong: [...wrong] } };
+  if (wrong !== null && wrong.length >= wrongMax) return;
+  const position = { after, counts: { ...counts }, wrong: [...(wrong ?? [])] };
+  yield { kind: "position", position };
 }
 
 function* checkBlob(parts: VerifyParts, blob: ExpectedBlob): Generator<BlobItem> {
@@ -114,7 +115,7 @@ function* wrongBlob(
   digest: Digest,
   about: Pick<BlobFinding, "kind" | "detail">,
 ): Generator<FindingItem> {
-  if (parts.wrong.length < wrongMax) parts.wrong.push(digest);
+  if (parts.wrong !== null && parts.wrong.length < wrongMax) parts.wrong.push(digest);
   const finding = { ...about, digest, path: blobDataPath(digest), ...neededBy(parts, digest) };
   yield { kind: "finding", found: { finding, difference: null } };
 }

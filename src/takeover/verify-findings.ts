@@ -53,6 +53,8 @@ export interface Found {
 export interface Repair {
   /** Nothing is left to do. */
   readonly isMended: boolean;
+  /** Looked at again, nothing was wrong. */
+  readonly isFalseAlarm?: true;
   readonly text: string;
 }
 

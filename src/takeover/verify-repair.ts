@@ -19,6 +19,12 @@ export interface RepairParts {
   requeue(): Promise<void>;
 }
 
+const falseAlarm: Repair = {
+  isMended: true,
+  isFalseAlarm: true,
+  text: "in order when looked at again",
+};
+
 export class VerifyRepair {
   readonly #parts: RepairParts;
   /** One walk over the tables finds all orphans. */
@@ -61,7 +67,7 @@ export class VerifyRepair {
         return { isMended: neededBy.length === 0, text };
       }
       case "sound":
-        return { isMended: true, text: "in order when looked at again" };
+        return falseAlarm;
       case "gone":
         return { isMended: neededBy.length === 0, text: "gone when looked at again" };
       case "condemned":
@@ -71,7 +77,6 @@ export class VerifyRepair {
 
   async #absorb(difference: Difference): Promise<Repair> {
     const taken = await this.#parts.absorb(difference);
-    const text = taken ? "the index took the tree's side" : "in order when looked at again";
-    return { isMended: true, text };
+    return taken ? { isMended: true, text: "the index took the tree's side" } : falseAlarm;
   }
 }

@@ -34,12 +34,17 @@ export class VerifyRun {
     return this.#suspect(items);
   }
 
+  /** The blobs alone. @throws StoppedError */
+  async readBlobs(driver: ScanDriver): Promise<void> {
+    await driver.drive(checkBlobs(this.#parts));
+  }
+
   /** @throws StoppedError */
   async finish(driver: ScanDriver): Promise<void> {
     // First, so that what is taken in on their account is looked at like everything else.
     if (this.#suspects.length > 0) await driver.wait(settleMs);
     await driver.drive(this.#confirm());
-    await driver.drive(checkBlobs(this.#parts));
+    await this.readBlobs(driver);
     await driver.drive(checkLinks(this.#parts));
     await driver.drive(findOrphans(this.#parts));
     await driver.drive(listQuarantine(this.#parts));

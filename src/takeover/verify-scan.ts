@@ -71,8 +71,8 @@ export interface VerifyParts {
   readonly resume: VerifyPosition | null;
   /** Counted up on the way. */
   readonly counts: { blobs: number; hashedBytes: number };
-  /** Filled on the way: blobs that something is wrong with, for the position. */
-  readonly wrong: Digest[];
+  /** Filled on the way: blobs that something is wrong with, for the position. Null: not kept. */
+  readonly wrong: Digest[] | null;
 }
 
 /** A difference if it still is one; null: they agree, or the tree is about to follow. */

@@ -66,7 +66,12 @@ export async function verifyRegistry(options: VerifyOptions): Promise<VerifyRepo
   const startedMs = clock.now();
   const tally = new VerifyTally(options);
   const { seen, counts } = await runScan(
-    { mode: "verify", ...tree, nowMs: startedMs, verify: { hash, resume, isAlone } },
+    {
+      mode: "verify",
+      ...tree,
+      nowMs: startedMs,
+      verify: { hash, resume, isAlone, keepsWrong: true, rateBytes: null },
+    },
     {
       problems: async (found) => {
         for (const problem of found) await tally.problem(problem);

@@ -284,6 +284,34 @@ describe("serve", () => {
   );
 });
 
+describe("verify.scrub", () => {
+  test(
+    "finds altered bytes by itself: an error in the log, 404, and the next push mends",
+    withSandbox(
+      async (sandbox) => {
+        const server = await sandbox.start();
+        const http = new PushClient(server.url);
+        await http.push(repository, "kept", kept);
+        const digest = kept.layers[0]?.digest ?? "";
+        const bytes = await readFile(blobPath(sandbox, digest));
+        const altered = Uint8Array.from(bytes, (byte, at) => (at === 100 ? byte ^ 1 : byte));
+        await writeFile(blobPath(sandbox, digest), altered);
+        const error = `scrub: wrong bytes ${digest}`;
+        while (!(await server.log()).includes(error)) await Bun.sleep(50);
+        expect(await server.log()).toMatch(
+          new RegExp(`level=error .*${error}.*needed by ${repository}:kept; moved to /plimsoll`),
+        );
+        const blob = `/v2/${repository}/blobs/${digest}`;
+        for (const method of ["HEAD", "GET"]) await http.send(blob, { method, expect: [404] });
+        await http.push(repository, "kept", kept);
+        expect((await http.pull(repository, "kept")).digest).toBe(kept.manifest.digest);
+        expect(await server.stop()).toBe(0);
+      },
+      { more: "verify:\n  scrub:\n    enabled: true\n    interval: 100ms\n" },
+    ),
+  );
+});
+
 describe.each(["beside a running server", "alone"])("garbage-collect %s", (where) => {
   const prepared = (body: (sandbox: Sandbox) => Promise<void>): (() => Promise<void>) =>
     withSandbox(async (sandbox) => {
