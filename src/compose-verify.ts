@@ -8,6 +8,7 @@ import type { Clock } from "./registry/ports/clock.ts";
 import type { EnqueuePage, Index } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
 import { Quarantine } from "./registry/quarantine.ts";
+import { reindexTeller, wantsReindexProgress } from "./takeover/reindex-progress.ts";
 import { patiently } from "./takeover/patiently.ts";
 import { Scrub } from "./takeover/scrub.ts";
 import { parseVerifyPosition, type VerifyPosition } from "./takeover/reading-position.ts";
@@ -40,6 +41,10 @@ export async function verifyRoot(
   const position = hash && resume ? await positionOf(index) : null;
   if (resume && position === null) await teller.tell({ kind: "nothing-to-resume" });
   const { blobs, blobBytes } = await index.totals();
+  const totals = { blobsTotal: blobs, bytesTotal: hash ? blobBytes : 0 };
+  if (progress) {
+    await teller.tell({ kind: "progress", phase: "tree", blobs: 0, bytes: 0, ...totals });
+  }
   const report = await verifyRegistry({
     ...root,
     hash,
@@ -55,7 +60,6 @@ export async function verifyRoot(
       ...(progress
         ? {
             progress: (seen, counts) => {
-              const totals = { blobsTotal: blobs, bytesTotal: hash ? blobBytes : 0 };
               teller.tellIfHeard({ kind: "progress", ...progressOf(seen, counts), ...totals });
             },
           }
@@ -161,4 +165,16 @@ export function scrubOf(
     },
     options: scrub,
   });
+}
+
+/** Null: nobody looks. */
+export async function reindexProgress(
+  index: Index,
+  asked: { readonly options: unknown; readonly tell: Asker["tell"] } | undefined,
+): Promise<ReturnType<typeof reindexTeller> | null> {
+  if (asked === undefined || !wantsReindexProgress(asked.options)) return null;
+  const { blobs } = await index.totals();
+  const blobsTotal = blobs === 0 ? null : blobs;
+  await asked.tell({ kind: "progress", blobs: 0, blobsTotal, isFinishing: false });
+  return reindexTeller(blobsTotal, asked.tell);
 }

@@ -2,7 +2,7 @@
 // could decide for itself.
 import { existsSync, renameSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { scrubOf, verifyRoot } from "./compose-verify.ts";
+import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, manifestValidation, scheduleOptions } from "./config-mapping.ts";
 import { CollectionSchedule, Collector, parseCollectOptions } from "./gc/index.ts";
@@ -147,7 +147,12 @@ function reportsTo(logger: Logger): Reports {
 async function openRoot(
   config: Config,
   logger: Logger,
-  options: { readonly command: string; readonly signal?: AbortSignal },
+  options: {
+    readonly command: string;
+    readonly signal?: AbortSignal;
+    /** Of a command; none: a server. */
+    readonly asked?: { readonly options: unknown; readonly tell: Asker["tell"] };
+  },
 ): Promise<OpenRoot> {
   const owned = await own(config, logger, options.command);
   const root = composeRoot(config, logger, owned);
@@ -160,7 +165,10 @@ async function openRoot(
     // What the tree still owes comes first: only then may the two be compared (INV-2).
     await root.follower.catchUp();
     await owned.index.interruptRuns(systemClock.now());
-    if (isRebuild) await root.agreement.rebuild(options.signal ?? never);
+    if (isRebuild) {
+      const onProgress = await reindexProgress(root.index, options.asked);
+      await root.agreement.rebuild(options.signal ?? never, onProgress);
+    }
     // A comparison would mend what verify is to find, and a server answers before it begins to compare.
     else if (options.command !== "garbage-collect") {
       await root.agreement.buildIfIncomplete();
@@ -337,7 +345,10 @@ async function runCommand(
         asker,
       );
     case "reindex":
-      await root.agreement.compareAgain(asker.signal);
+      await root.agreement.compareAgain(
+        asker.signal,
+        await reindexProgress(root.index, { options: request.options, tell: asker.tell }),
+      );
       return 0;
     default:
       throw new Error(
@@ -367,8 +378,9 @@ export async function runOnRoot(
   const giveUpMs = Date.now() + ownerSilentMsMax;
   for (;;) {
     try {
-      const { signal } = work;
-      const root = await openRoot(config, logger, { command: request.command, signal });
+      const { signal, tell } = work;
+      const asked = { options: request.options, tell };
+      const root = await openRoot(config, logger, { command: request.command, signal, asked });
       try {
         // Built again when it was opened: there is nothing left to do.
         if (request.command === "reindex") return 0;

@@ -3,14 +3,14 @@
 import { userInfo } from "node:os";
 import { CollectionDocument, type CollectionEvent, collectionLines } from "../gc/index.ts";
 import { RunHistory, runLines } from "../gc/index.ts";
-import type { Logger } from "../observability/index.ts";
 import type { RunEntry } from "../registry/ports/index.ts";
 import {
   type GarbageCollectFlags,
   readGarbageCollectFlags,
   readHistoryLimit,
 } from "./garbage-collect-options.ts";
-import { runRootCommand } from "./root-command.ts";
+import { CollectionProgress } from "./collection-progress.ts";
+import { type Output, runRootCommand } from "./root-command.ts";
 
 export async function runGarbageCollect(
   path: string | undefined,
@@ -19,10 +19,12 @@ export async function runGarbageCollect(
 ): Promise<number> {
   if (flags.history === true) return await printHistory(path, flags, version);
   const document = new CollectionDocument();
+  const progress = new CollectionProgress();
   let print: ((event: CollectionEvent) => void) | null = null;
   const code = await runRootCommand({
     version,
     path,
+    quiet: flags.quiet === true,
     request: (config) => ({
       command: "garbage-collect",
       options: {
@@ -30,14 +32,15 @@ export async function runGarbageCollect(
         askedBy: { kind: "command", user: userName() },
       },
     }),
-    hear: (told, logger) => {
+    hear: (told, output) => {
       // What the owner tells is what its collector says: the same program, or one that says so.
       const event = told as CollectionEvent;
+      progress.hear(event, output.bar);
       if (flags.json === true) {
         document.hear(event);
         return;
       }
-      print ??= collectionLines(streamsOf(logger), { quiet: flags.quiet === true });
+      print ??= collectionLines(streamsOf(output), { quiet: flags.quiet === true });
       print(event);
     },
   });
@@ -80,9 +83,11 @@ function userName(): string | null {
   }
 }
 
-function streamsOf(logger: Logger): Parameters<typeof collectionLines>[0] {
+function streamsOf({ logger, bar }: Output): Parameters<typeof collectionLines>[0] {
   return {
-    stdout: (line) => void process.stdout.write(`${line}\n`),
+    stdout: (line) => {
+      bar.print(line);
+    },
     log: {
       info: (message) => {
         logger.info(message);

@@ -5,21 +5,30 @@ import type { Config } from "../config/index.ts";
 import { openLogs } from "../observability/index.ts";
 import type { Logger } from "../observability/index.ts";
 import { prepare } from "./prepare.ts";
+import { ProgressBar, wantsBar } from "./progress-bar.ts";
 
 export interface RootCommand {
   readonly version: string;
   /** Of the configuration. */
   readonly path: string | undefined;
-  /** What to ask for. Throws when the flags make no sense. */
-  readonly request: (config: Config) => RootRequest;
+  readonly quiet?: boolean;
+  /** What to ask for. Throws when the flags make no sense. `progress`: somebody looks at a bar. */
+  readonly request: (config: Config, progress: boolean) => RootRequest;
   /** Hears what the command tells. */
-  readonly hear: (event: unknown, logger: Logger) => void | Promise<void>;
+  readonly hear: (event: unknown, output: Output) => void | Promise<void>;
+}
+
+/** Where a command says what it has to say. */
+export interface Output {
+  readonly logger: Logger;
+  readonly bar: ProgressBar;
 }
 
 export async function runRootCommand(command: RootCommand): Promise<number> {
   const loaded = prepare(command.path);
   if (loaded === null) return 1;
   const { config, warnings } = loaded;
+  const bar = new ProgressBar({ isWanted: wantsBar(command.quiet === true) });
   const logs = openLogs({
     level: config.log.level,
     formatter: config.log.formatter,
@@ -27,6 +36,7 @@ export async function runRootCommand(command: RootCommand): Promise<number> {
     accessLogDisabled: true,
     version: command.version,
     gather: false,
+    ...(bar.isWanted ? { target: bar.logTarget } : {}),
   });
   const { logger } = logs;
   for (const warning of warnings) logger.warn(warning);
@@ -38,18 +48,20 @@ export async function runRootCommand(command: RootCommand): Promise<number> {
   }
   try {
     return await runOnRoot(config, logger, {
-      request: command.request(config),
+      request: command.request(config, bar.isWanted),
       tell: async (event) => {
-        await command.hear(event, logger);
+        await command.hear(event, { logger, bar });
       },
       signal: interrupted.signal,
     });
   } catch (error) {
+    bar.stop();
     await logs.flush();
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${interrupted.signal.aborted ? "interrupted" : message}\n`);
     return 1;
   } finally {
+    bar.stop();
     await logs.flush();
   }
 }

@@ -1,8 +1,9 @@
 // `registry verify [--hash [--resume]] [--repair] [--json] [config.yml]`: says whether index, tree and blobs
 // agree, and mends what it may; exit code 1 when something is wrong and stays so.
-import type { VerifyEvent, VerifyRequest } from "../takeover/verify-events.ts";
+import type { VerifyEvent, VerifyProgress, VerifyRequest } from "../takeover/verify-events.ts";
 import { findingLine, verifyProblemLine, verifySummary } from "../takeover/verify-lines.ts";
 import { FlagError } from "./garbage-collect-options.ts";
+import type { Progress } from "./progress-bar.ts";
 import { runRootCommand } from "./root-command.ts";
 
 export interface VerifyFlags {
@@ -20,24 +21,35 @@ export async function runVerify(
   return await runRootCommand({
     version,
     path,
-    request: () => ({ command: "verify", options: readFlags(flags) }),
-    hear: (told) => {
+    request: (_config, progress) => ({ command: "verify", options: readFlags(flags, progress) }),
+    hear: (told, { bar }) => {
       // What the owner tells is what its verification says: the same program, or one that says so.
       const event = told as VerifyEvent;
-      for (const line of flags.json === true ? jsonOf(event) : linesOf(event)) {
-        process.stdout.write(`${line}\n`);
-      }
+      if (event.kind === "progress") bar.update(progressOf(event));
+      if (event.kind === "summary") bar.stop();
+      for (const line of flags.json === true ? jsonOf(event) : linesOf(event)) bar.print(line);
     },
   });
 }
 
 /** @throws FlagError */
-function readFlags(flags: VerifyFlags): VerifyRequest {
+function readFlags(flags: VerifyFlags, progress: boolean): VerifyRequest {
   const { hash = false, repair = false, resume = false } = flags;
   if (resume && !hash) {
     throw new FlagError("--resume goes on with a run that reads every byte; give --hash as well");
   }
-  return { hash, repair, resume, progress: false };
+  return { hash, repair, resume, progress };
+}
+
+function progressOf(event: VerifyProgress): Progress {
+  const { phase, blobs, blobsTotal, bytes, bytesTotal } = event;
+  if (phase === "tree") {
+    return { what: "walking the tree", value: blobs, total: blobsTotal, unit: "blobs" };
+  }
+  if (bytesTotal === 0) {
+    return { what: "looking at blobs", value: blobs, total: blobsTotal, unit: "blobs" };
+  }
+  return { what: "reading blobs", value: bytes, total: bytesTotal, unit: "bytes" };
 }
 
 function linesOf(event: VerifyEvent): string[] {

@@ -2,7 +2,7 @@
 // still waiting written when the process exits. Called once, by the composition root.
 import { createAccessLog, silentAccessLog } from "./access-log.ts";
 import type { AccessLog } from "./access-log.ts";
-import { descriptorTarget, LineWriter } from "./line-writer.ts";
+import { descriptorTarget, type LineTarget, LineWriter } from "./line-writer.ts";
 import { createLineFormat } from "./log-format.ts";
 import { createLogger } from "./logger.ts";
 import type { Fields, Logger, LoggerOptions } from "./logger.ts";
@@ -22,6 +22,8 @@ export interface LogsOptions {
   readonly version: string;
   /** A server gathers lines for a moment; a command writes them in step with what it prints. */
   readonly gather: boolean;
+  /** Where log lines go; stderr unless something else is there that must not be mixed with them. */
+  readonly target?: LineTarget;
 }
 
 export interface Logs {
@@ -34,7 +36,7 @@ export interface Logs {
 export function openLogs(options: LogsOptions): Logs {
   const format = createLineFormat(options.formatter);
   const delayMs = options.gather ? gatherMs : 0;
-  const logWriter = new LineWriter(descriptorTarget(stderr), {
+  const logWriter = new LineWriter(options.target ?? descriptorTarget(stderr), {
     delayMs,
     describeDropped: (count) => {
       const message = `${count} log lines were lost: they could not be written fast enough`;

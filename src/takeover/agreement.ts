@@ -26,6 +26,7 @@ export class Agreement {
   #isAgreed = false;
   #background: Promise<void> = Promise.resolve();
   #toldAtMs = 0;
+  #onProgress: ComparisonParts["onProgress"] | null = null;
 
   constructor(parts: AgreementParts) {
     this.#parts = parts;
@@ -33,7 +34,9 @@ export class Agreement {
     this.#agreed.promise.catch(() => undefined);
     this.#comparison = new Comparison({
       ...parts,
-      onProgress: ({ repositories, blobs, elapsedMs, isFinishing }) => {
+      onProgress: (progress) => {
+        this.#onProgress?.(progress);
+        const { repositories, blobs, elapsedMs, isFinishing } = progress;
         if (elapsedMs - this.#toldAtMs < progressMs) return;
         this.#toldAtMs = elapsedMs;
         const what = isFinishing ? "looking for what nothing refers to" : "walking the tree";
@@ -88,15 +91,34 @@ export class Agreement {
   }
 
   /** Builds the index again from the tree; nothing else may use it meanwhile. */
-  async rebuild(signal: AbortSignal): Promise<void> {
-    await this.#run("first-build", AbortSignal.any([signal, this.#stopped.signal]));
+  async rebuild(
+    signal: AbortSignal,
+    onProgress: ComparisonParts["onProgress"] | null = null,
+  ): Promise<void> {
+    await this.#runHeard("first-build", signal, onProgress);
     this.#agree();
   }
 
   /** Compares once more, beside everything else. */
-  async compareAgain(signal: AbortSignal): Promise<void> {
+  async compareAgain(
+    signal: AbortSignal,
+    onProgress: ComparisonParts["onProgress"] | null = null,
+  ): Promise<void> {
     await this.wait(signal);
-    await this.#run("compare", AbortSignal.any([signal, this.#stopped.signal]));
+    await this.#runHeard("compare", signal, onProgress);
+  }
+
+  async #runHeard(
+    mode: ComparisonMode,
+    signal: AbortSignal,
+    onProgress: ComparisonParts["onProgress"] | null,
+  ): Promise<void> {
+    this.#onProgress = onProgress;
+    try {
+      await this.#run(mode, AbortSignal.any([signal, this.#stopped.signal]));
+    } finally {
+      if (this.#onProgress === onProgress) this.#onProgress = null;
+    }
   }
 
   async stop(): Promise<void> {

@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 
 type Command = readonly string[];
 
-const repositoryRoot = resolve(import.meta.dir, "../..");
+export const repositoryRoot = resolve(import.meta.dir, "../..");
 
 /** Long enough to index a big tree on a busy machine. */
 const startDeadlineMs = 120_000;
