@@ -239,19 +239,24 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     expiry,
     agreement,
     announce: (address) => lock?.announce(address),
-    close: async () => {
-      try {
-        await agreement.stop();
-        await collector.stop();
-        await services.uploads.settle();
-        await follower.stop();
-        await follower.catchUp();
-      } finally {
-        await index.close();
-        lock?.release();
-      }
-    },
+    close: () => closeRoot({ agreement, collector, services, follower }, owned),
   };
+}
+
+async function closeRoot(
+  parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower">,
+  { index, lock }: Owned,
+): Promise<void> {
+  try {
+    await parts.agreement.stop();
+    await parts.collector.stop();
+    await parts.services.uploads.settle();
+    await parts.follower.stop();
+    await parts.follower.catchUp();
+  } finally {
+    await index.close();
+    lock?.release();
+  }
 }
 
 export interface Serving {

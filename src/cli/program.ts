@@ -11,9 +11,13 @@ import { runReindex } from "./reindex.ts";
 import { runServe } from "./serve.ts";
 import { runVerify, type VerifyFlags } from "./verify.ts";
 
+/** Takes the exit code of the command that was given. */
+type Finish = (exitCode: number) => void;
+
 /** Runs the command line; the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
+  const finish: Finish = (code) => (exitCode = code);
   const program = new Command("registry")
     .description("Plimsoll: a container registry that gives the disk back.")
     .version(`registry ${packageJson.version} (plimsoll)`, "-v, --version")
@@ -25,8 +29,37 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .argument("[config.yml]", "the configuration")
     .addHelpText("after", help.serveHelp)
     .action(async (path?: string) => {
-      exitCode = await runServe(path, packageJson.version);
+      finish(await runServe(path, packageJson.version));
     });
+  addGarbageCollect(program, finish);
+  addVerify(program, finish);
+  program
+    .command("reindex")
+    .description("build the index again from the tree")
+    .argument("[config.yml]", "the configuration")
+    .addHelpText("after", help.reindexHelp)
+    .action(async (path?: string) => {
+      finish(await runReindex(path, packageJson.version));
+    });
+  program
+    .command("config")
+    .description("print the effective configuration, secrets masked, unknown keys named")
+    .argument("[config.yml]", "the configuration")
+    .addHelpText("after", help.configHelp)
+    .action((path?: string) => {
+      finish(
+        runConfig(path, {
+          env: process.env,
+          stdout: (text) => void process.stdout.write(text),
+          stderr: (text) => void process.stderr.write(text),
+        }),
+      );
+    });
+  await program.parseAsync([...plainArguments(program, argv)], { from: "user" });
+  return exitCode;
+}
+
+function addGarbageCollect(program: Command, finish: Finish): void {
   program
     .command("garbage-collect")
     .description(
@@ -51,8 +84,11 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .option("--limit <runs>", "with --history: how many, the youngest first (default: 20)")
     .addHelpText("after", help.garbageCollectHelp)
     .action(async (path: string | undefined, flags: GarbageCollectFlags) => {
-      exitCode = await runGarbageCollect(path, flags, packageJson.version);
+      finish(await runGarbageCollect(path, flags, packageJson.version));
     });
+}
+
+function addVerify(program: Command, finish: Finish): void {
   program
     .command("verify")
     .description("check that index, tree and blobs agree; exit code 1 when they do not")
@@ -63,30 +99,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .option("--json", "print one JSON document a line, the summary last")
     .addHelpText("after", help.verifyHelp)
     .action(async (path: string | undefined, flags: VerifyFlags) => {
-      exitCode = await runVerify(path, flags, packageJson.version);
+      finish(await runVerify(path, flags, packageJson.version));
     });
-  program
-    .command("reindex")
-    .description("build the index again from the tree")
-    .argument("[config.yml]", "the configuration")
-    .addHelpText("after", help.reindexHelp)
-    .action(async (path?: string) => {
-      exitCode = await runReindex(path, packageJson.version);
-    });
-  program
-    .command("config")
-    .description("print the effective configuration, secrets masked, unknown keys named")
-    .argument("[config.yml]", "the configuration")
-    .addHelpText("after", help.configHelp)
-    .action((path?: string) => {
-      exitCode = runConfig(path, {
-        env: process.env,
-        stdout: (text) => void process.stdout.write(text),
-        stderr: (text) => void process.stderr.write(text),
-      });
-    });
-  await program.parseAsync([...plainArguments(program, argv)], { from: "user" });
-  return exitCode;
 }
 
 function plainArguments(program: Command, argv: readonly string[]): readonly string[] {

@@ -1,7 +1,7 @@
 // One test's own corner: a directory, a configuration, a port, the servers started there. Closing it
 // stops them and removes everything. The configuration is the tutorial's, slipped indentation included.
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
@@ -115,4 +115,15 @@ export async function storedDigests(sandbox: Sandbox): Promise<string[]> {
   const files = await filesBelow(join(sandbox.tree, "blobs"));
   const digests = files.map((file) => /^(\w+)\/\w\w\/(\w+)\/data$/.exec(file));
   return digests.map((match, n) => (match ? `${match[1]}:${match[2]}` : (files[n] ?? ""))).sort();
+}
+
+/** Both streams, for the message of a failed expectation. */
+export function outputOf(result: CommandResult): string {
+  return `${result.stdout}\n${result.stderr}`;
+}
+
+export async function replaceInConfig(sandbox: Sandbox, from: string, to: string): Promise<void> {
+  const text = await readFile(sandbox.configPath, "utf8");
+  if (!text.includes(from)) throw new Error(`config.yml does not contain ${from}`);
+  await writeFile(sandbox.configPath, text.replace(from, to));
 }
