@@ -73,3 +73,13 @@ test("a root so deep that its socket's path is too long for an address", async (
   server = null;
   root = outer;
 });
+
+test("what is no request of ours is 400, and the next one is heard", async () => {
+  server = serveControl(root, () => Promise.resolve(0));
+  const unix = join(root, ownDirectory, "control.sock");
+  for (const body of ["garbage", "", "[]", "{}", '{"command": 1, "options": {}}']) {
+    const { status } = await fetch("http://owner/", { method: "POST", body, unix });
+    expect([body, status]).toEqual([body, 400]);
+  }
+  expect((await ask()).code).toBe(0);
+});

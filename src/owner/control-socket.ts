@@ -77,7 +77,8 @@ export function serveControl(rootDirectory: string, handler: ControlHandler): Co
 }
 
 async function answer(request: Request, handler: ControlHandler): Promise<Response> {
-  const parsed = requestSchema.safeParse(await request.json());
+  // What is no JSON is refused like any other request that is none of ours.
+  const parsed = requestSchema.safeParse(await request.json().catch(() => null));
   if (!parsed.success) return new Response(null, { status: 400 });
   const gone = new AbortController();
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
