@@ -14,8 +14,8 @@ import type { Reports } from "./services.ts";
 
 /** Links written together share the fsync of their directories; also bounds memory. */
 const batchMax = 512;
-/** A little patience lets the records of one push, and of pushes beside it, come together. */
-const gatherMs = 10;
+/** Patience lets the records of many pushes come together: from 8 on one sync makes them durable (ADR 6). */
+const gatherMs = 500;
 /** After a failure (a full disk, say) the tree is tried again this much later. */
 const retryMs = 2_000;
 

@@ -2,9 +2,15 @@
 // keeps, for every name and every file, all that a power cut could leave behind.
 // A name survives only an fsync of its directory that began after the change; bytes likewise only an
 // fsync of their file. Whatever is not fsynced may be there, or not, or (bytes) in part: "torn".
-// Each call takes effect at one moment between its beginning and its end, as chance will have it.
+// Each call takes effect at one moment between its beginning and its end, as chance will have it; those of
+// a bulk come one after the other, with nothing between them but what `onStep` does.
 import * as fs from "node:fs";
 import { dirname } from "node:path";
+import {
+  applyInBulk,
+  type Bulk,
+  type BulkCalls,
+} from "../../src/storage/filesystem/bulk-changes.ts";
 import type { FileSystemCalls, OpenMode } from "../../src/storage/filesystem/file-system-calls.ts";
 
 /** What one thing has been since it was surely durable, oldest first. */
@@ -64,6 +70,10 @@ export class DiskModel implements FileSystemCalls {
   /** Fails this call (counted from 1) and all later ones, as if the process were dead. */
   dieAt = Infinity;
   calls = 0;
+  /** Whether one sync of the whole file system counts, and tells that it has worked. */
+  bulkSync: "works" | "fails" | "unknown" = "works";
+  /** Paths below these lie on another device than the rest. */
+  readonly otherDevices: string[] = [];
   readonly #root: string;
   readonly #tree = new DirectoryNode();
   readonly #open = new Map<number, FileNode>();
@@ -88,27 +98,36 @@ export class DiskModel implements FileSystemCalls {
     );
   }
 
+  /** Somebody else has removed it, in no call of this model. */
+  forgetDirectory(path: string): void {
+    this.#setEntry(path, null);
+  }
+
   open(path: string, mode: OpenMode): Promise<number> {
-    return this.#call(() => {
-      const fd = fs.openSync(path, flags[mode]);
-      const before = this.#find(path);
-      const file = before instanceof FileNode ? before : new FileNode();
-      if (file !== before) this.#setEntry(path, file);
-      this.#open.set(fd, file);
-      return fd;
-    });
+    return this.#call(() => this.#openNow(path, mode));
+  }
+
+  #openNow(path: string, mode: OpenMode): number {
+    const fd = fs.openSync(path, flags[mode]);
+    const before = this.#find(path);
+    const file = before instanceof FileNode ? before : new FileNode();
+    if (file !== before) this.#setEntry(path, file);
+    this.#open.set(fd, file);
+    return fd;
   }
 
   write: FileSystemCalls["write"] = (fd, buffer, { from, to, position }) =>
-    this.#call(() => {
-      const written = fs.writeSync(fd, buffer, from, to - from, position);
-      const file = this.#opened(fd);
-      const bytes = new Uint8Array(Math.max(position + written, file.bytes.length));
-      bytes.set(file.bytes);
-      bytes.set(buffer.subarray(from, from + written), position);
-      this.#setContent(file, bytes);
-      return written;
-    });
+    this.#call(() => this.#writeNow(fd, buffer.subarray(from, to), position));
+
+  #writeNow(fd: number, part: Uint8Array, position: number): number {
+    const written = fs.writeSync(fd, part, 0, part.length, position);
+    const file = this.#opened(fd);
+    const bytes = new Uint8Array(Math.max(position + written, file.bytes.length));
+    bytes.set(file.bytes);
+    bytes.set(part.subarray(0, written), position);
+    this.#setContent(file, bytes);
+    return written;
+  }
 
   truncate(fd: number, sizeBytes: number): Promise<void> {
     return this.#call(() => {
@@ -160,18 +179,22 @@ export class DiskModel implements FileSystemCalls {
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#call(() => {
-      fs.renameSync(from, to);
-      this.#setEntry(to, this.#find(from));
-      this.#setEntry(from, null);
-    });
+    return this.#call(() => this.#renameNow(from, to));
+  }
+
+  #renameNow(from: string, to: string): void {
+    fs.renameSync(from, to);
+    this.#setEntry(to, this.#find(from));
+    this.#setEntry(from, null);
   }
 
   mkdir(path: string): Promise<void> {
-    return this.#call(() => {
-      fs.mkdirSync(path);
-      this.#setEntry(path, new DirectoryNode());
-    });
+    return this.#call(() => this.#mkdirNow(path));
+  }
+
+  #mkdirNow(path: string): void {
+    fs.mkdirSync(path);
+    this.#setEntry(path, new DirectoryNode());
   }
 
   rmdir(path: string): Promise<void> {
@@ -190,6 +213,78 @@ export class DiskModel implements FileSystemCalls {
     return this.#removal(path, () => {
       fs.rmSync(path, { recursive: true, force: true });
     });
+  }
+
+  /** What the worker does, in one go: its calls are this model's, each a step. */
+  async applyBulk(bulk: Bulk): Promise<readonly string[]> {
+    await this.#while();
+    try {
+      return applyInBulk(this.#bulkCalls(), bulk);
+    } catch {
+      return bulk.changes.map(({ absolutePath }) => absolutePath);
+    }
+  }
+
+  #bulkCalls(): BulkCalls {
+    return {
+      openFileSystem: (directory) => {
+        fs.statSync(directory);
+        if (this.bulkSync === "unknown") return null;
+        const sync = (): boolean => this.#step(() => this.#syncAll());
+        return { device: this.#deviceOf(directory), sync, close: () => undefined };
+      },
+      writeNew: (path, content) => {
+        const fd = this.#step(() => this.#openNow(path, "new"));
+        try {
+          this.#step(() => this.#writeNow(fd, Buffer.from(content), 0));
+          return this.#deviceOf(path);
+        } finally {
+          this.closeFlushed(fd);
+        }
+      },
+      deviceOf: (path) => {
+        fs.statSync(path);
+        return this.#deviceOf(path);
+      },
+      rename: (from, to) => this.#step(() => this.#renameNow(from, to)),
+      mkdir: (path) => this.#step(() => this.#mkdirNow(path)),
+      unlink: (path) => {
+        this.#step(() => {
+          fs.unlinkSync(path);
+          if (this.#find(path) !== null) this.#setEntry(path, null);
+        });
+      },
+    };
+  }
+
+  #deviceOf(path: string): number {
+    return this.otherDevices.findIndex((other) => `${path}/`.startsWith(`${other}/`));
+  }
+
+  /** All names and bytes, but those on other devices. */
+  #syncAll(): boolean {
+    if (this.bulkSync !== "works") return false;
+    const startedAt = this.#time++;
+    const sync = (node: DirectoryNode, path: string): void => {
+      for (const [name, entry] of node.entries) {
+        entry.syncedSince(startedAt);
+        const below = entry.current();
+        if (this.#deviceOf(`${path}/${name}`) !== -1) continue;
+        if (below instanceof FileNode) below.contents.syncedSince(startedAt);
+        if (below instanceof DirectoryNode) sync(below, `${path}/${name}`);
+      }
+    };
+    sync(this.#tree, this.#root);
+    return true;
+  }
+
+  /** One call of a process that does nothing else meanwhile. */
+  #step<Result>(effect: () => Result): Result {
+    this.calls++;
+    if (this.calls >= this.dieAt) throw new Error("the process is dead");
+    const result = effect();
+    this.onStep();
+    return result;
   }
 
   #removal(path: string, remove: () => void): Promise<void> {

@@ -253,6 +253,7 @@ describe("small files", () => {
   });
 
   test("INV-2: applyChanges is durable when it resolves, and never partial", async () => {
+    disk.bulkSync = "unknown"; // One sync for all is storage-bulk.test.ts's matter.
     const paths = Array.from({ length: 50 }, (_, i) => `/r/${i % 5}/_layers/${i}/link`);
     for (const path of paths) onlyEver(path, ["absent", "one", "two"]);
     for (const content of ["one", "two", null, "one", null]) {
@@ -311,6 +312,7 @@ describe("small files", () => {
   }
 
   test("applyChanges: after one failure nothing goes on behind the caller's back", async () => {
+    disk.bulkSync = "unknown";
     const paths = Array.from({ length: 40 }, (_, i) => `/r/${i}/link`);
     failOnce("rename", "EROFS");
     expect(await failureOf(writeMany(paths, "x"))).toMatchObject({ code: "denied" });

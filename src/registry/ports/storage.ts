@@ -77,8 +77,9 @@ export interface Storage {
   putFile(path: string, content: Uint8Array): Promise<void>;
 
   /**
-   * Writes and removes small files, each whole or not at all. Everything is durable when it resolves:
-   * files, directory entries, new directories. Not atomic as a whole; idempotent.
+   * Writes and removes small files, each whole or not at all for whoever reads. Everything is durable
+   * when it resolves: files, directory entries, new directories. Not atomic as a whole; idempotent. A
+   * power cut before it resolves may leave some of the files empty or torn.
    */
   applyChanges(changes: readonly SmallFileChange[]): Promise<void>;
 

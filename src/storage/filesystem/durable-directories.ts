@@ -28,6 +28,8 @@ export class DurableDirectories {
   readonly #confirming = new Map<string, Set<{ revoked: boolean }>>();
   /** The root and directories above it that were made here and are not durable yet. */
   readonly #newAbove = new Set<string>();
+  /** Directories that somebody else may be making now; none of them becomes known meanwhile. */
+  readonly #foreign = new Set<ReadonlySet<string>>();
   readonly #syncs = new Map<string, SharedSync>();
 
   constructor(calls: FileSystemCalls, root: string) {
@@ -63,6 +65,25 @@ export class DurableDirectories {
     }
     for (const made of this.#newAbove) waiting.push(this.#confirmAbove(made));
     await allSettled(waiting);
+  }
+
+  /** While `work` makes some of these directories, past `make`, none of them counts as known. */
+  async besides<Result>(
+    directories: ReadonlySet<string>,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const forget = (): void => {
+      for (const directory of directories) this.#forget(directory);
+    };
+    forget();
+    this.#foreign.add(directories);
+    try {
+      return await work();
+    } finally {
+      this.#foreign.delete(directories);
+      // Confirmations under way may have looked before the last of these was made.
+      forget();
+    }
   }
 
   async #syncNearest(directory: string): Promise<void> {
@@ -101,6 +122,7 @@ export class DurableDirectories {
   }
 
   #know(directory: string): void {
+    for (const directories of this.#foreign) if (directories.has(directory)) return;
     if (this.#known.size >= knownDirectoriesMax) this.#known.clear();
     this.#known.add(directory);
   }

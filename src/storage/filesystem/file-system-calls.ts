@@ -3,6 +3,9 @@
 // Every call but closeFlushed runs off the event loop; a failure rejects with the system's error (`code`).
 import { closeSync, constants, copyFile, fsync, ftruncate, mkdir, open, openSync } from "node:fs";
 import { close, rename, rmdir, rm, unlink, write } from "node:fs";
+import type { Bulk } from "./bulk-changes.ts";
+import { BulkWriter } from "./bulk-writer.ts";
+import { directoryMode, fileMode } from "./file-modes.ts";
 
 /** `existing`: must be there; `append`: made when absent; `new`: must not be there. */
 export type OpenMode = "existing" | "append" | "new";
@@ -30,6 +33,11 @@ export interface FileSystemCalls {
   unlink(path: string): Promise<void>;
   /** Removes a file or directory with all below it, following no symbolic links; absent is fine. */
   removeTree(path: string): Promise<void>;
+  /**
+   * Many small changes at once, made durable by one sync of their file system (bulk-changes.ts). Returns
+   * the paths that are not durable, or not changed at all: perhaps all of them. Never rejects.
+   */
+  applyBulk(bulk: Bulk): Promise<readonly string[]>;
 }
 
 type Done = (error: Error | null) => void;
@@ -49,9 +57,7 @@ const openFlags: Readonly<Record<OpenMode, number>> = {
   new: constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
 };
 
-// Modes as the classic registry's, so that the operator's umask decides there and here alike.
-const fileMode = 0o666;
-const directoryMode = 0o777;
+const bulkWriter = new BulkWriter();
 
 // Callbacks on plain descriptors: FileHandle costs 1.6 times as much a call (measured, Bun 1.4.5).
 export const fileSystemCalls: FileSystemCalls = {
@@ -88,4 +94,5 @@ export const fileSystemCalls: FileSystemCalls = {
   rmdir: (path) => called((done) => rmdir(path, done)),
   unlink: (path) => called((done) => unlink(path, done)),
   removeTree: (path) => called((done) => rm(path, { recursive: true, force: true }, done)),
+  applyBulk: (bulk) => bulkWriter.apply(bulk),
 };

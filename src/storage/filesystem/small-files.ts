@@ -1,11 +1,12 @@
 // Writes small files whole or not at all: a temporary file beside the path, fsynced, then renamed over
 // it, as the classic registry does since 3.1 (2.x wrote in place, and left zero-byte links behind).
 // Removes the temporary file after a failure. Never makes names durable: the caller settles directories.
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { discardUnsynced } from "./discard-unsynced.ts";
 import { type DurableDirectories, roundsMax } from "./durable-directories.ts";
 import type { FileSystemCalls } from "./file-system-calls.ts";
 import { isNoEntry } from "./system-error.ts";
+import { temporaryPath } from "./temporary-path.ts";
 
 /** `absolutePath` is made with its directories, or replaced. @throws the system's error */
 export async function writeWhole(
@@ -22,16 +23,6 @@ export async function writeWhole(
       await directories.make(dirname(file.absolutePath));
     }
   }
-}
-
-/** A uuid, two dots and "tmp" have to fit beside it into a name of 255 bytes. */
-const temporaryBaseBytesMax = 200;
-
-/** The name under which a file waits for its rename; the classic registry's form. */
-export function temporaryPath(absolutePath: string): string {
-  const suffix = `${crypto.randomUUID()}.tmp`;
-  const isLong = Buffer.byteLength(basename(absolutePath)) > temporaryBaseBytesMax;
-  return isLong ? `${dirname(absolutePath)}/${suffix}` : `${absolutePath}.${suffix}`;
 }
 
 async function writeOnce(
