@@ -47,6 +47,7 @@ export async function writeResults(
   conditions: readonly string[],
 ): Promise<void> {
   const memoryGib = Math.round(totalmem() / 2 ** 30);
+  const sections = [...(await sectionsOf(path)).values()];
   await writeFile(
     path,
     `# Results
@@ -58,6 +59,35 @@ configuration, on loopback, logs to /dev/null. "classic" is Debian's docker-regi
 ${conditions.map((condition) => `- ${condition}`).join("\n")}
 
 ${tableOf(rows)}
-`,
+${sections.map((section) => `\n${section.trim()}\n`).join("")}`,
   );
+}
+
+/** What other benches have written below the first table, by its heading. */
+async function sectionsOf(path: string): Promise<Map<string, string>> {
+  const file = Bun.file(path);
+  if (!(await file.exists())) return new Map();
+  const [, ...sections] = (await file.text()).split(/^(?=## )/m);
+  return new Map(sections.map((text) => [text.slice(3, text.indexOf("\n")), text]));
+}
+
+/** Puts a section of its own under the results, in place of an older one with the same title. */
+export async function appendResults(
+  path: string,
+  section: {
+    readonly title: string;
+    /** Sentences or list items, above the table. */
+    readonly conditions: readonly string[];
+    /** Markdown. */
+    readonly table: string;
+  },
+): Promise<void> {
+  const sections = await sectionsOf(path);
+  const file = Bun.file(path);
+  const [head = ""] = (await file.exists()) ? (await file.text()).split(/^(?=## )/m) : [];
+  const { title, conditions, table } = section;
+  const list = conditions.map((condition) => `- ${condition}`).join("\n");
+  sections.set(title, `## ${title}\n\n${list}\n\n${table}\n`);
+  const parts = [head || "# Results\n", ...sections.values()];
+  await writeFile(path, `${parts.map((part) => part.trim()).join("\n\n")}\n`);
 }
