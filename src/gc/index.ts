@@ -7,4 +7,3 @@ export { parseCollectOptions } from "./collect-options.ts";
 export { Collector } from "./collector.ts";
 export { CollectionSchedule, type ScheduleOptions, systemTimers } from "./schedule.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";
-export { enqueueMissed } from "./enqueue-missed.ts";

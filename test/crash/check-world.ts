@@ -20,11 +20,17 @@ import type { World } from "./world.ts";
 
 export type Violations = readonly string[];
 
-/** INV-1 to INV-4 on a registry whose redo records have been applied. */
-export async function checkInvariants(world: World): Promise<Violations> {
+/**
+ * INV-1 to INV-4 on a registry whose redo records have been applied. `prefixes`: of all digests that there
+ * can be, where they are known.
+ */
+export async function checkInvariants(
+  world: World,
+  prefixes?: Iterable<string>,
+): Promise<Violations> {
   const { index, storage } = world;
   const known = await knownRepositories(index);
-  const facts = await knownBlobs(index);
+  const facts = await knownBlobs(index, prefixes);
   const stored = await storedBlobs(storage);
   return [
     ...checkBytes(facts, stored),
@@ -199,7 +205,10 @@ async function checkBlob(
 }
 
 /** Exactly what the manifests that are there need, in the index and in the tree. */
-export async function checkNothingElse(world: World): Promise<Violations> {
+export async function checkNothingElse(
+  world: World,
+  prefixes?: Iterable<string>,
+): Promise<Violations> {
   const { index, storage } = world;
   const needed = new Set<Digest>();
   const wrong: string[] = [];
@@ -216,7 +225,7 @@ export async function checkNothingElse(world: World): Promise<Violations> {
     if (facts.revisions.size === 0) wrong.push(`${repository} is empty and is still known`);
     if (facts.uploads.size > 0) wrong.push(`${repository} has uploads left`);
   }
-  const facts = new Set((await knownBlobs(index)).keys());
+  const facts = new Set((await knownBlobs(index, prefixes)).keys());
   const stored = new Set((await storedBlobs(storage)).keys());
   wrong.push(...differences("facts", facts, needed), ...differences("bytes", stored, needed));
   const condemned = await index.listCondemned({ after: null, limit: 100 });

@@ -30,7 +30,8 @@ function addBlob({ digest, bytes }: Blob): Digest {
   return parsed;
 }
 
-function add(
+/** For tests that push something else beside. */
+export function addArtifact(
   manifest: Blob,
   content: Partial<Pick<Artifact, "blobs" | "children" | "subject">>,
 ): Artifact {
@@ -47,8 +48,8 @@ function add(
   return artifact;
 }
 
-function addImage(image: Image): Artifact {
-  return add(image.manifest, { blobs: [...image.layers, image.config].map(addBlob) });
+export function addImage(image: Image): Artifact {
+  return addArtifact(image.manifest, { blobs: [...image.layers, image.config].map(addBlob) });
 }
 
 function addReferrer(subject: Artifact): Artifact {
@@ -74,13 +75,13 @@ function addReferrer(subject: Artifact): Artifact {
   };
   const bytes = Buffer.from(JSON.stringify(body));
   const manifest = { mediaType: mediaTypes.manifest, digest: digestOf(bytes), bytes };
-  return add(manifest, { blobs: [config, layer].map(addBlob), subject: subject.digest });
+  return addArtifact(manifest, { blobs: [config, layer].map(addBlob), subject: subject.digest });
 }
 
 function addIndex(): { readonly index: Artifact; readonly children: readonly Artifact[] } {
   const made = makeIndex("crash/multi", { amd64: [shared], arm64: [makeLayer("crash/arm", 900)] });
   const children = made.images.map(addImage);
-  const index = add(made.manifest, { children: children.map((child) => child.digest) });
+  const index = addArtifact(made.manifest, { children: children.map((child) => child.digest) });
   return { index, children };
 }
 
@@ -94,6 +95,11 @@ export const { index: multi, children: multiChildren } = addIndex();
 export const sbom = addReferrer(imageA);
 /** A blob that no manifest names. */
 export const stray = addBlob(makeLayer("crash/stray", 600));
+
+/** Of blobs and manifests. */
+export function allDigests(): Digest[] {
+  return [...blobs.keys(), ...artifacts.keys()];
+}
 
 export function blobBytes(digest: Digest): Uint8Array {
   const bytes = blobs.get(digest);

@@ -63,7 +63,7 @@ async function continueUpload(
 }
 
 /** What the comparison does after a start, as far as a death leaves anything to it. */
-async function takeInUnknown(world: World): Promise<void> {
+export async function takeInUnknown(world: World): Promise<void> {
   const { index, storage, clock } = world;
   const facts = await knownBlobs(index);
   const nowMs = clock.now();

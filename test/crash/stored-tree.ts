@@ -93,15 +93,28 @@ export async function knownRepositories(index: Index): Promise<KnownRepository[]
   );
 }
 
-/** Present blobs by the facts, condemned ones left out. */
-export async function knownBlobs(index: Index): Promise<Map<Digest, number>> {
+const everyPrefix = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
+
+/**
+ * Present blobs by the facts, condemned ones left out. `prefixes`: the first two digits of all digests
+ * that there can be, where they are known; the totals tell of any other.
+ */
+export async function knownBlobs(
+  index: Index,
+  prefixes: Iterable<string> = everyPrefix,
+): Promise<Map<Digest, number>> {
   const blobs = new Map<Digest, number>();
-  for (let prefix = 0; prefix < 256; prefix++) {
-    const hex = prefix.toString(16).padStart(2, "0");
-    for (const [digest, size] of await index.blobsWithPrefix("sha256", hex))
+  for (const prefix of prefixes) {
+    for (const [digest, size] of await index.blobsWithPrefix("sha256", prefix)) {
       blobs.set(digest, size);
+    }
   }
   return blobs;
+}
+
+/** For `knownBlobs`. */
+export function prefixesOf(digests: Iterable<Digest>): ReadonlySet<string> {
+  return new Set([...digests].map((digest) => digest.slice("sha256:".length).slice(0, 2)));
 }
 
 /** The links that the facts call for (INV-2). */

@@ -55,13 +55,16 @@ export interface WorldParts {
   readonly clock: TestClock;
   readonly runsBeside?: boolean;
   readonly compare?: () => Promise<void>;
+  /** The ports as the collector and the tree follower are given them, where not as the services are. */
+  readonly beside?: { readonly index: Index; readonly storage: Storage };
 }
 
 export function createWorld(parts: WorldParts): World {
   const { index, storage, clock, runsBeside = false, compare = null } = parts;
   // What fails beside the requests fails because the process died: the checks afterwards tell.
   const reports = { error: () => undefined, info: () => undefined };
-  const follower = new TreeFollower({ index, storage, reports });
+  const beside = parts.beside ?? { index, storage };
+  const follower = new TreeFollower({ ...beside, reports });
   const locks = new KeyedLocks<Digest>();
   const wake = (): void => {
     if (runsBeside) follower.wake();
@@ -83,7 +86,7 @@ export function createWorld(parts: WorldParts): World {
   const tree = { wake, catchUp: () => follower.catchUp() };
   // Others get their turn, and no time passes: the clock is the test's.
   const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const collector = new Collector({ index, storage, locks, clock, tree, pause });
+  const collector = new Collector({ ...beside, locks, clock, tree, pause });
   return { index, storage, clock, services, follower, collector, runsBeside, compare };
 }
 

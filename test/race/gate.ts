@@ -1,21 +1,24 @@
-// Stops a collection at a named call of a port, so that a test can act just then. No sleeps.
+// Stops whoever uses a port at a named call of it, so that a test can act just then. No sleeps.
 
 export interface Gate {
-  /** Resolves when the collection has come to the call. */
+  /** Resolves when somebody has come to the call. */
   readonly reached: Promise<void>;
   open(): void;
 }
 
-/** Where a collection is stopped: `before condemn`, `after remove`. The first such call only. */
+/** Where somebody is stopped: `before condemn`, `after remove`. The first such call only. */
 export type Place = `${"before" | "after"} ${string}`;
 
-export class Gates {
-  #armed: { place: Place; reach: () => void; opened: Promise<void> } | null = null;
+/** Which of the calls is meant, by what they are called with; without it the first of all. */
+export type Meant = (args: readonly unknown[]) => boolean;
 
-  arm(place: Place): Gate {
+export class Gates {
+  #armed: { place: Place; meant: Meant; reach: () => void; opened: Promise<void> } | null = null;
+
+  arm(place: Place, meant: Meant = () => true): Gate {
     const reached = Promise.withResolvers<void>();
     const opened = Promise.withResolvers<void>();
-    this.#armed = { place, reach: reached.resolve, opened: opened.promise };
+    this.#armed = { place, meant, reach: reached.resolve, opened: opened.promise };
     return { reached: reached.promise, open: opened.resolve };
   }
 
@@ -25,19 +28,21 @@ export class Gates {
       get: (target, name) => {
         const method: unknown = Reflect.get(target, name);
         if (typeof method !== "function") return method;
+        // Not promises: streams, and listings.
+        if (name === "read" || name === "list") return method.bind(target) as unknown;
         return async (...args: unknown[]): Promise<unknown> => {
-          await this.#pass(`before ${String(name)}`);
+          await this.#pass(`before ${String(name)}`, args);
           const result: unknown = await method.apply(target, args);
-          await this.#pass(`after ${String(name)}`);
+          await this.#pass(`after ${String(name)}`, args);
           return result;
         };
       },
     });
   }
 
-  async #pass(place: Place): Promise<void> {
+  async #pass(place: Place, args: readonly unknown[]): Promise<void> {
     const armed = this.#armed;
-    if (armed?.place !== place) return;
+    if (armed?.place !== place || !armed.meant(args)) return;
     this.#armed = null;
     armed.reach();
     await armed.opened;

@@ -35,7 +35,7 @@ const manifestType = "application/vnd.oci.image.manifest.v1+json";
 const indexType = "application/vnd.oci.image.index.v1+json";
 export const emptyConfig = bytesOf("{}");
 
-export function bytesOf(text: string): Uint8Array {
+function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
@@ -203,7 +203,7 @@ function toReference(digest: Digest): ManifestReference {
   return { digest, kind: "blob" };
 }
 
-export function manifestBytes(content: Content): Uint8Array {
+function manifestBytes(content: Content): Uint8Array {
   const descriptor = (mediaType: string) => (digest: Digest) => ({ mediaType, digest, size: 1 });
   const subject =
     content.subject === undefined ? {} : { subject: descriptor(manifestType)(content.subject) };

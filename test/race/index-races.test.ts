@@ -1,0 +1,4 @@
+// The races over an index on its way out: see matrix.ts. A file of its own, so that shapes run in parallel.
+import { defineRaces } from "./matrix.ts";
+
+defineRaces("index");
