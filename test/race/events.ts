@@ -33,8 +33,8 @@ export interface Event {
   readonly prepare?: (scene: Scene) => Promise<string>;
   /** The request; true: granted. Throws what no client should be told. */
   readonly act: (scene: Scene, prepared: string) => Promise<boolean>;
-  /** Where it is possible at all; everywhere if it does not say. */
-  readonly only?: Shape;
+  /** What it makes sense for; whatever has a layer of its own if it does not say. */
+  readonly of?: readonly Shape[];
   /** Its transaction: where it can be stopped, having looked and not yet decided. */
   readonly decides: keyof Index;
   /** Holds the exclusion of this when it decides (INV-3), so that a collection waits for it. */
@@ -75,9 +75,21 @@ const ofLayer = {
 /** For what names children: they may be gone sooner than the layers. */
 const ofNamed = {
   grantedIn: ({ shape }: Scene): readonly Stretch[] =>
-    shape === shapes.index ? ["whole"] : ["whole", "manifests gone"],
-  refusedIn: (): readonly Stretch[] => ["blobs condemned"],
+    shape === shapes.manifest
+      ? stretches
+      : shape === shapes.index
+        ? ["whole"]
+        : ["whole", "manifests gone"],
+  refusedIn: ({ shape }: Scene): readonly Stretch[] =>
+    shape === shapes.manifest ? [] : ["blobs condemned"],
 };
+
+/** Of manifests alone, whatever becomes of their layers. */
+const ofAll = { of: Object.values(shapes) };
+
+export function isPossible(event: Event, shape: Shape): boolean {
+  return event.of?.includes(shape) ?? shape !== shapes.manifest;
+}
 
 const uploadEnd: Pick<Event, "decides" | "excludes" | "grantedIn" | "refusedIn" | "goOn"> = {
   decides: "finishUpload",
@@ -121,6 +133,7 @@ export const events: Readonly<Record<string, Event>> = {
     goOn: pushAgain,
   },
   "HEAD of the manifest": {
+    ...ofAll,
     decides: "findAndLeaseManifest",
     grantedIn: () => ["whole"],
     refusedIn: () => ["manifests gone", "blobs condemned"],
@@ -168,6 +181,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "manifest PUT by digest": {
     ...ofNamed,
+    ...ofAll,
     decides: "acceptManifest",
     excludes: ({ top }) => top.digest,
     act: ({ world, place, shape, caller }) =>
@@ -183,6 +197,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "tag move": {
     ...ofNamed,
+    ...ofAll,
     decides: "acceptManifest",
     excludes: ({ top }) => top.digest,
     beforehand: (scene) => pushKept(scene, tags.latest),
@@ -202,6 +217,7 @@ export const events: Readonly<Record<string, Event>> = {
     },
   },
   "tag delete": {
+    ...ofAll,
     decides: "deleteTag",
     grantedIn: always,
     refusedIn: never,
@@ -219,6 +235,7 @@ export const events: Readonly<Record<string, Event>> = {
     },
   },
   "manifest delete": {
+    ...ofAll,
     decides: "deleteManifest",
     grantedIn: always,
     refusedIn: never,
@@ -236,6 +253,7 @@ export const events: Readonly<Record<string, Event>> = {
     },
   },
   "manifest delete of what goes": {
+    ...ofAll,
     decides: "deleteManifest",
     grantedIn: () => ["whole"],
     refusedIn: () => ["manifests gone", "blobs condemned"],
@@ -277,7 +295,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   /** Granted: its referrer is there still, and stays with it. */
   "subject pushed again": {
-    only: shapes.referrer,
+    of: [shapes.referrer],
     decides: "acceptManifest",
     grantedIn: () => ["whole"],
     refusedIn: () => ["manifests gone", "blobs condemned"],

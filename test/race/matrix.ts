@@ -8,10 +8,10 @@ import { repositoriesRoot } from "../../src/storage/layout.ts";
 import { checkInvariants, checkNothingElse, checkPull } from "../crash/check-world.ts";
 import { allDigests } from "../crash/content.ts";
 import { knownRepositories, prefixesOf } from "../crash/stored-tree.ts";
-import { type Event, events, type Stretch } from "./events.ts";
+import { type Event, events, isPossible, type Stretch } from "./events.ts";
 import { allMoments, meantAt, type Moment, mustWait } from "./moments.ts";
 import { collect, openScene, type Scene, turns, type Variant } from "./scene.ts";
-import { bystander, type Pushed, safe, shapes } from "./shapes.ts";
+import { type Pushed, shapes } from "./shapes.ts";
 
 const prefixes = prefixesOf(allDigests());
 
@@ -35,7 +35,7 @@ export function defineRaces(shapeName: keyof typeof shapes): void {
       const where = repositories === 1 ? "one repository" : "two repositories";
       describe(`${shapeName}, ${who}, ${where}`, () => {
         for (const [eventName, event] of Object.entries(events)) {
-          if (event.only !== undefined && event.only !== shape) continue;
+          if (!isPossible(event, shape)) continue;
           for (const moment of allMoments) {
             const { order, step, place } = moment;
             define(`${eventName} ${order} ${step} (${place})`, () => meet(variant, event, moment));
@@ -122,7 +122,7 @@ async function expectSound(scene: Scene, event: Event, granted: boolean): Promis
   // What the client was told holds for as long as its lease, whoever collects meanwhile (INV-5).
   expect((await collect(world)).ok).toBe(true);
   const stands = await event.goOn(scene, granted);
-  const pushed = [{ repository: safe, digest: bystander.digest }, ...stands];
+  const pushed = [...scene.stays, ...stands];
   for (const key of pushed) expect(await checkPull(world, key)).toEqual([]);
   await expectInvariants(scene);
   // In the end exactly what tags lead to is left.

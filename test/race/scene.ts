@@ -13,7 +13,7 @@ import { type Artifact, artifactOf, blobBytes } from "../crash/content.ts";
 import { once } from "../crash/run-steps.ts";
 import { createWorld, TestClock, type World } from "../crash/world.ts";
 import { Gates } from "./gate.ts";
-import { bystander, one, other, safe, type Shape, tags, two } from "./shapes.ts";
+import { bystander, one, other, type Pushed, safe, type Shape, tags, two } from "./shapes.ts";
 
 /** Who pushed what is on its way out. */
 const firstCaller = "ann";
@@ -33,6 +33,8 @@ export interface Scene extends Variant {
   /** Where what happens meanwhile happens, and who does it. */
   readonly place: RepositoryName;
   readonly caller: string;
+  /** What stays whatever happens. */
+  readonly stays: readonly Pushed[];
 }
 
 export async function openScene(variant: Variant): Promise<Scene> {
@@ -49,9 +51,11 @@ export async function openScene(variant: Variant): Promise<Scene> {
   });
   const { shape, callers, repositories } = variant;
   await push(world, { repository: safe, artifact: bystander, tag: tags.latest });
-  for (const repository of repositories === 1 ? [one] : [one, two]) {
-    await pushToDoom(world, repository, shape);
-  }
+  const places = repositories === 1 ? [one] : [one, two];
+  for (const repository of places) await pushToDoom(world, repository, shape);
+  const { anchor } = shape;
+  const anchors =
+    anchor === undefined ? [] : places.map((repository) => ({ repository, digest: anchor.digest }));
   return {
     ...variant,
     world,
@@ -59,13 +63,15 @@ export async function openScene(variant: Variant): Promise<Scene> {
     requesting,
     place: repositories === 1 ? one : two,
     caller: callers === 1 ? firstCaller : "bob",
+    stays: [{ repository: safe, digest: bystander.digest }, ...anchors],
   };
 }
 
 /** Pushes it and takes away what keeps it. */
 async function pushToDoom(world: World, repository: RepositoryName, shape: Shape): Promise<void> {
-  const { subject } = shape;
+  const { subject, anchor } = shape;
   const { manifests } = world.services;
+  if (anchor !== undefined) await push(world, { repository, artifact: anchor, tag: tags.anchor });
   if (subject === null) {
     await push(world, { repository, artifact: shape.top, tag: tags.doomed });
     await manifests.delete(repository, tags.doomed);

@@ -1,5 +1,6 @@
 // What is on its way out when a race begins: an image, an index with its children, a referrer. Each has a
-// layer that nothing else names, and one that an image of another repository names too.
+// layer that nothing else names, and one that an image of another repository names too. And a manifest
+// whose layers all stay.
 import type { Digest, RepositoryName, Tag } from "../../src/oci/index.ts";
 import { parseRepositoryName, parseTag } from "../../src/oci/index.ts";
 import {
@@ -28,13 +29,14 @@ export const tags = {
   kept: parseTag("kept"),
   latest: parseTag("latest"),
   again: parseTag("again"),
+  anchor: parseTag("anchor"),
 } satisfies Record<string, Tag>;
 
 export interface Shape {
   /** Its manifests as they are pushed, the one that clients name last. */
   readonly manifests: readonly Artifact[];
   readonly top: Artifact;
-  /** A layer that only this names. */
+  /** A layer that only this names; where there is none, the manifest's own bytes. */
   readonly own: Digest;
   /** Another image of the same layers or of others that stay. */
   readonly kept: Artifact;
@@ -42,6 +44,8 @@ export interface Shape {
   readonly newcomer: Artifact;
   /** An index that names the top. */
   readonly parent: Artifact;
+  /** An image beside it that stays, and with it all blobs of this one: only the manifest goes. */
+  readonly anchor?: Artifact;
   /** Its subject; null: it has none, and what makes it garbage is that its tag goes. */
   readonly subject: Artifact | null;
 }
@@ -76,7 +80,17 @@ export const other = addImage(imageOf([makeLayer("race/other", 300)], { label: "
 
 const arm = multiChildren[1];
 
-export const shapes: Readonly<Record<"image" | "index" | "referrer", Shape>> = {
+/** Another manifest of the same content. */
+function twinOf(artifact: Artifact): Artifact {
+  const body = JSON.parse(Buffer.from(artifact.bytes).toString()) as object;
+  const bytes = Buffer.from(JSON.stringify({ ...body, annotations: { name: "twin" } }));
+  const { mediaType, blobs } = artifact;
+  return addArtifact({ mediaType, digest: digestOf(bytes), bytes }, { blobs });
+}
+
+const twin = twinOf(imageB);
+
+export const shapes: Readonly<Record<"image" | "index" | "referrer" | "manifest", Shape>> = {
   image: {
     manifests: [imageB],
     top: imageB,
@@ -103,6 +117,16 @@ export const shapes: Readonly<Record<"image" | "index" | "referrer", Shape>> = {
     newcomer: addImage(imageOf([makeLayer("crash/sbom", 500)], { label: "new" })),
     parent: indexOver([sbom], "over a referrer"),
     subject: imageA,
+  },
+  manifest: {
+    manifests: [twin],
+    top: twin,
+    own: twin.digest,
+    kept: imageA,
+    newcomer: twin,
+    parent: indexOver([twin], "over a twin"),
+    anchor: imageB,
+    subject: null,
   },
 };
 
