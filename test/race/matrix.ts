@@ -10,7 +10,7 @@ import { allDigests } from "../crash/content.ts";
 import { knownRepositories, prefixesOf } from "../crash/stored-tree.ts";
 import { type Event, events, isPossible, type Stretch } from "./events.ts";
 import { allMoments, meantAt, type Moment, mustWait } from "./moments.ts";
-import { collect, openScene, type Scene, turns, type Variant } from "./scene.ts";
+import { closeScene, collect, openScene, type Scene, turns, type Variant } from "./scene.ts";
 import { type Pushed, shapes } from "./shapes.ts";
 
 const prefixes = prefixesOf(allDigests());
@@ -135,6 +135,7 @@ async function expectSound(scene: Scene, event: Event, granted: boolean): Promis
   const full = await collect(world, { full: true });
   expect(full).toMatchObject({ queueMissed: 0, manifests: 0, links: 0, blobs: 0, repositories: 0 });
   expect(await topDirectories(scene)).toEqual(topNames(pushed));
+  expect(await closeScene(scene)).toEqual([]);
 }
 
 async function expectInvariants({ world }: Scene): Promise<void> {

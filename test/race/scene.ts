@@ -8,9 +8,13 @@ import {
   type RepositoryName,
   type Tag,
 } from "../../src/oci/index.ts";
+import type { Index } from "../../src/registry/ports/index.ts";
+import type { Storage } from "../../src/registry/ports/storage.ts";
+import { repositoriesRoot } from "../../src/storage/layout.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
 import { type Artifact, artifactOf, blobBytes } from "../crash/content.ts";
 import { once } from "../crash/run-steps.ts";
+import { knownRepositories, storedBlobs } from "../crash/stored-tree.ts";
 import { createWorld, TestClock, type World } from "../crash/world.ts";
 import { Gates } from "./gate.ts";
 import { bystander, one, other, type Pushed, safe, type Shape, tags, two } from "./shapes.ts";
@@ -33,14 +37,30 @@ export interface Scene extends Variant {
   /** Where what happens meanwhile happens, and who does it. */
   readonly place: RepositoryName;
   readonly caller: string;
+  readonly ground: Ground;
   /** What stays whatever happens. */
   readonly stays: readonly Pushed[];
 }
 
-export async function openScene(variant: Variant): Promise<Scene> {
+/** What outlives a scene. To prepare a new index's statements takes longer than most scenes. */
+interface Ground {
+  readonly index: Index;
+  readonly storage: Storage;
+  readonly clock: TestClock;
+}
+
+/** Those of scenes that have ended well and have left nothing. */
+const grounds: Ground[] = [];
+
+function newGround(): Ground {
   const clock = new TestClock();
   const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
-  const storage = new MemoryStorage(clock);
+  return { index, storage: new MemoryStorage(clock), clock };
+}
+
+export async function openScene(variant: Variant): Promise<Scene> {
+  const ground = grounds.pop() ?? newGround();
+  const { index, storage, clock } = ground;
   const collecting = new Gates();
   const requesting = new Gates();
   const world = createWorld({
@@ -58,6 +78,7 @@ export async function openScene(variant: Variant): Promise<Scene> {
     anchor === undefined ? [] : places.map((repository) => ({ repository, digest: anchor.digest }));
   return {
     ...variant,
+    ground,
     world,
     collecting,
     requesting,
@@ -65,6 +86,20 @@ export async function openScene(variant: Variant): Promise<Scene> {
     caller: callers === 1 ? firstCaller : "bob",
     stays: [{ repository: safe, digest: bystander.digest }, ...anchors],
   };
+}
+
+/** Deletes all that is left, and collects it. What is there then, is found wrong. */
+export async function closeScene({ ground, world }: Scene): Promise<readonly string[]> {
+  for (const { repository, facts } of await knownRepositories(ground.index)) {
+    for (const digest of facts.revisions) await world.services.manifests.delete(repository, digest);
+  }
+  await collect(world);
+  const known = await knownRepositories(ground.index);
+  const blobs = await storedBlobs(ground.storage);
+  const left: string[] = [...known.map(({ repository }) => repository), ...blobs.keys()];
+  for await (const { name } of ground.storage.list(repositoriesRoot)) left.push(name);
+  if (left.length === 0) grounds.push(ground);
+  return left;
 }
 
 /** Pushes it and takes away what keeps it. */
