@@ -108,7 +108,10 @@ export class TreeLook {
   async #revision(repository: RepositoryName, digest: Digest): Promise<Difference[]> {
     const { index, storage } = this.#parts;
     if ((await index.findManifest(repository, digest)) !== null) return [];
-    if ((await storage.stat(revisionLinkPath(repository, digest))) === null) return [];
+    const link = revisionLinkPath(repository, digest);
+    if ((await storage.stat(link)) === null) return [];
+    // A link that names another manifest may be all that keeps that one: for the walk to judge (INV-7).
+    if (((await this.#link(link)) ?? digest) !== digest) return [];
     const blob = await this.#blobDifference(digest);
     const content = await this.#content(digest);
     // Without bytes there is nothing to serve; what it means for collection is for the walk to say.

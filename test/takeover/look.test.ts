@@ -46,6 +46,18 @@ describe("a miss in the index", () => {
     expect(await takeover.find(name, "v2")).toBeNull();
   });
 
+  test("INV-7: a revision whose link names another manifest is left to the walk", async () => {
+    const lost = tree.blob(JSON.stringify({ schemaVersion: 2, layers: [] }));
+    tree.put(revisionLinkPath(name, known.digest), lost);
+    await takeover.run("first-build");
+    expect(await takeover.has("unreadable-manifest", known.digest.slice(7))).toBe(true);
+    await look.manifest(name, v1);
+    await look.manifest(name, known.digest);
+    expect(await takeover.find(name, known.digest)).toBeNull();
+    expect(await takeover.index.findManifest(name, known.digest)).toBeNull();
+    expect(await takeover.collect()).not.toContain(known.layer);
+  });
+
   test("a tag that was moved is found where it is now", async () => {
     tree.tag(name, "v1", foreign.digest);
     expect(await look.manifest(name, v1)).toBe(true);
