@@ -3,6 +3,7 @@
 import type { Digest } from "../oci/index.ts";
 import { blobDataPath } from "../storage/layout.ts";
 import { digestOfFile } from "./compare-blobs.ts";
+import { maybeHolds } from "./walk-blobs.ts";
 import type { FindingItem, PositionItem, PulseItem } from "./items.ts";
 import { reasonOf } from "./problems.ts";
 import type { BlobFinding } from "./verify-findings.ts";
@@ -68,7 +69,9 @@ function* checkBlob(parts: VerifyParts, blob: ExpectedBlob): Generator<BlobItem>
     yield* wrongBlob(parts, digest, { kind: "unreadable-blob", detail: reasonOf(error) });
     return;
   }
-  if (sizeBytes === null) yield* checkMissing(parts, blob);
+  // As the walk sees it: an empty file that should not be one holds nothing (INV-9).
+  const holdsNothing = sizeBytes !== null && !isPresent && !maybeHolds(digest, sizeBytes);
+  if (sizeBytes === null || holdsNothing) yield* checkMissing(parts, blob);
   else if (!isPresent || sizeBytes === blob.sizeBytes) {
     if (parts.hash) yield* checkBytes(parts, blob, sizeBytes);
   } else yield* checkBytes(parts, blob, sizeBytes);

@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { discardUnsynced } from "./discard-unsynced.ts";
 import { type DurableDirectories, roundsMax } from "./durable-directories.ts";
 import type { FileSystemCalls } from "./file-system-calls.ts";
-import { temporaryPath } from "./small-files.ts";
+import { temporaryPath } from "./temporary-path.ts";
 import { isAbsent, isNoEntry, systemCode } from "./system-error.ts";
 
 interface Move {
