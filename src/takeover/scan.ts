@@ -149,8 +149,11 @@ function* scanVanished(options: ScanOptions): Generator<ScanItem> {
 
 function isThere(options: ScanOptions, repository: RepositoryName): boolean {
   try {
-    const names = options.reader.names(repositoryDirectory(repository)) ?? [];
-    return names.some((name) => repositoryParts.has(name));
+    const { reader } = options;
+    const path = repositoryDirectory(repository);
+    const names = (reader.names(path) ?? []).filter((name) => repositoryParts.has(name));
+    // By a second name it is not: it is read by its real one.
+    return names.some((name) => !reader.isAlias(`${path}/${name}`));
   } catch {
     // It could be read a moment ago; what cannot be looked at does not count as gone (INV-7).
     return true;

@@ -9,8 +9,10 @@ import {
   openSync,
   readdirSync,
   readSync,
+  realpathSync,
   statSync,
 } from "node:fs";
+import { blobsRoot, repositoriesRoot } from "../storage/layout.ts";
 
 export interface TreeStat {
   readonly isFile: boolean;
@@ -37,6 +39,8 @@ export interface TreeReader {
   stat(path: string): TreeStat | null;
   /** The same for two names of one real directory; null: nothing is there. */
   identity(path: string): string | null;
+  /** Whether a symbolic link makes it a second name of a directory that has a place of its own here. */
+  isAlias(path: string): boolean;
   /** The first bytes of a file as text; null: there is no such file. */
   text(path: string): string | null;
   /** A whole file, at most `bytesMax` and one byte more of it. */
@@ -107,6 +111,13 @@ export class FileTreeReader implements TreeReader {
   identity(path: string): string | null {
     const found = unlessAbsent(() => statSync(this.#root + path, { throwIfNoEntry: false }));
     return found === null || found === undefined ? null : `${found.dev}:${found.ino}`;
+  }
+
+  isAlias(path: string): boolean {
+    const root = unlessAbsent(() => realpathSync.native(this.#root)) ?? this.#root;
+    const real = unlessAbsent(() => realpathSync.native(this.#root + path));
+    if (real === null || real === root + path) return false;
+    return [blobsRoot, repositoriesRoot].some((place) => real.startsWith(`${root}${place}/`));
   }
 
   text(path: string): string | null {

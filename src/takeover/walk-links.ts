@@ -102,10 +102,24 @@ function* readLink(
     return;
   }
   const names = parseLink(text);
+  if (names !== null && names !== digest && isSecondName(options, link.path)) {
+    const detail = `a symbolic link to the directory of ${names}`;
+    yield problemItem("unknown-name", link.path, { ...concerned, detail });
+    return;
+  }
   if (names !== digest) {
     yield problemItem("bad-link", path, { ...concerned, detail: badText(text, names) });
   }
   yield { kind: "link", digest, names: names === digest ? null : names };
+}
+
+function isSecondName(options: WalkOptions, path: string): boolean {
+  try {
+    return options.reader.isAlias(path);
+  } catch {
+    // Then the link is one that names something else, which keeps more.
+    return false;
+  }
 }
 
 function badText(text: string, names: Digest | null): string {

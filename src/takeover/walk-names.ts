@@ -35,8 +35,7 @@ export function* findRepositories(options: WalkOptions): Generator<FoundReposito
     try {
       const identity = options.reader.identity(path);
       if (identity !== null && seen.has(identity)) {
-        const detail = "a symbolic link to a directory that is read under another name";
-        yield problemItem("unknown-name", path, { detail });
+        yield secondName(path);
         continue;
       }
       if (identity !== null) seen.add(identity);
@@ -66,8 +65,11 @@ function* readDirectory(
     else if (!entry.isUtf8) {
       const detail = "its name is not UTF-8, so nothing below can be read; rename it";
       yield problemItem("unlistable-directory", `${directory}/${entry.name}`, { detail });
-    } else if (repositoryParts.has(entry.name) && name !== "") parts.add(entry.name);
-    else if (entry.name.startsWith("_")) stray.push(entry.name);
+    } else if (repositoryParts.has(entry.name) && name !== "") {
+      const path = `${directory}/${entry.name}`;
+      if (entry.isSymbolicLink && options.reader.isAlias(path)) yield secondName(path);
+      else parts.add(entry.name);
+    } else if (entry.name.startsWith("_")) stray.push(entry.name);
     else {
       const below = { name: `${name}/${entry.name}`, isSymbolicLink: entry.isSymbolicLink };
       (entry.isSymbolicLink ? found.links : found.waiting).push(below);
@@ -82,6 +84,12 @@ function* readDirectory(
     isValid: isRepositoryName(text),
     parts,
   };
+}
+
+/** Each real directory is read once: what is no garbage under one name might seem so under another. */
+function secondName(path: string): ProblemItem {
+  const detail = "a symbolic link to a directory that is read under another name";
+  return problemItem("unknown-name", path, { detail });
 }
 
 /** A link whose target cannot be looked at counts as one to a directory, which then cannot be listed. */

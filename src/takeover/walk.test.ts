@@ -41,6 +41,10 @@ class BrokenReader implements TreeReader {
     return path;
   }
 
+  isAlias(): boolean {
+    return false;
+  }
+
   text(path: string): string | null {
     this.#check(path);
     return this.files[path] ?? null;

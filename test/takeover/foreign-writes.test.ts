@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { symlinkSync } from "node:fs";
+import { mkdirSync, symlinkSync } from "node:fs";
 
 import { parseRepositoryName, parseTag } from "../../src/oci/index.ts";
 import type { Difference } from "../../src/registry/ports/index.ts";
 import {
   blobDataPath,
   layerLinkPath,
+  repositoriesRoot,
   repositoryDirectory,
   revisionLinkPath,
   tagCurrentLinkPath,
@@ -223,4 +224,29 @@ test("a walk that is stopped ends with the reason, and finishes nothing", async 
   expect(await takeover.index.isComplete()).toBe(false);
   await takeover.run("first-build");
   expect(await takeover.find(name, "v1")).toBe(first.digest);
+});
+
+describe("symbolic links within the tree", () => {
+  test("a part of another repository is not read again, nor looked at for a client", async () => {
+    const second = parseRepositoryName("second");
+    for (const part of ["_layers", "_manifests"]) {
+      mkdirSync(`${tree.root}${repositoriesRoot}/${second}`, { recursive: true });
+      symlinkSync(`../${name}/${part}`, `${tree.root}${repositoriesRoot}/${second}/${part}`);
+    }
+    expect(await takeover.run("first-build")).toMatchObject({ repositories: 1, manifests: 2 });
+    expect(await takeover.has("unknown-name", "second/_layers")).toBe(true);
+    const layer: Difference = {
+      kind: "layer",
+      repository: second,
+      digest: first.layer,
+      there: true,
+    };
+    const options = { nowMs: Date.now(), recheck: true };
+    expect(await takeover.index.absorb([layer], options)).toBe(0);
+    // What was there before it became a second name is gone with it.
+    await takeover.index.absorb([layer], { ...options, recheck: false });
+    expect((await takeover.run("compare")).found).toEqual(new Map([["layer", 1]]));
+    expect(await takeover.index.findBlob(second, first.layer)).toBeNull();
+    expect(await takeover.index.findBlob(name, first.layer)).not.toBeNull();
+  });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, symlinkSync, utimesSync } from "node:fs";
 import { dirname } from "node:path";
 
 import { type Digest, digestOf, parseRepositoryName, parseTag } from "../../src/oci/index.ts";
@@ -150,7 +150,11 @@ describe("links", () => {
 
   test("a leftover temporary file", async () => {
     tree.put(`${revisionLinkPath(name, ok.digest)}.4b1f.tmp`, "sha256:");
-    tree.put(`${tagCurrentLinkPath(name, bentTag)}.4b1f.tmp`, "");
+    const fresh = `${tagCurrentLinkPath(name, bentTag)}.4b1f.tmp`;
+    tree.put(fresh, "");
+    // However long the first build takes: it has only just been written.
+    const later = new Date(Date.now() + 3_600_000);
+    utimesSync(tree.root + fresh, later, later);
     await expectTakenOver({ kind: "leftover-file", path: "revisions" });
     const paths = (await takeover.problems()).map(({ path }) => path);
     expect(paths.some((path) => path.includes("tags/bent/current"))).toBe(false);

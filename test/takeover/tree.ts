@@ -1,7 +1,8 @@
 // Builds trees in the classic layout under a temporary directory, bent in whatever way a test wants.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { type Digest, digestOf, parseRepositoryName, parseTag } from "../../src/oci/index.ts";
 import {
@@ -20,12 +21,21 @@ export interface TestImage {
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json";
 
+/** Linux' PATH_MAX without its NUL. */
+const pathBytesMax = 4095;
+
 export class Tree {
-  readonly root = mkdtempSync(join(tmpdir(), "takeover-"));
-  readonly indexPath = join(this.root, "plimsoll", "index.db");
+  readonly root: string;
+  readonly indexPath: string;
+
+  constructor(root = mkdtempSync(join(tmpdir(), "takeover-"))) {
+    this.root = root;
+    this.indexPath = join(root, "plimsoll", "index.db");
+  }
 
   remove(): void {
-    rmSync(this.root, { recursive: true, force: true });
+    // Not rmSync, which cannot remove what lies too deep for its paths.
+    execFileSync("rm", ["-rf", this.root]);
   }
 
   put(path: string, content: string | Uint8Array): void {
@@ -35,6 +45,26 @@ export class Tree {
 
   delete(path: string): void {
     rmSync(this.root + path, { recursive: true });
+  }
+
+  move(from: string, to: string): void {
+    mkdirSync(dirname(this.root + to), { recursive: true });
+    renameSync(this.root + from, this.root + to);
+  }
+
+  /** Moves a directory so far down that no system call takes its path; returns the first such path. */
+  moveDeep(from: string): string {
+    const name = "d".repeat(200);
+    let path = dirname(from);
+    while (this.root.length + path.length <= pathBytesMax) path += `/${name}`;
+    const steps = `mkdir ${name} && cd ${name} && `.repeat(
+      (path.length - dirname(from).length) / 201,
+    );
+    // By way of the working directory: a shell's own paths are short.
+    const script = `cd "$1" && mv "$2" "$3" && ${steps} mv "$3" .`;
+    const spare = `${this.root}/moved`;
+    execFileSync("sh", ["-c", script, "sh", this.root + dirname(from), basename(from), spare]);
+    return path;
   }
 
   blob(content: string | Uint8Array): Digest {

@@ -13,6 +13,7 @@ import type {
   UploadWriter,
 } from "../../registry/ports/storage.ts";
 import { checkBelow, checkedEntryPath, checkedPath, parentOf } from "../checked-path.ts";
+import { AliasGuard } from "./alias-guard.ts";
 import { applySmallFileChanges } from "./apply-changes.ts";
 import { DurableDirectories, roundsMax } from "./durable-directories.ts";
 import { type FileSystemCalls, fileSystemCalls } from "./file-system-calls.ts";
@@ -32,6 +33,7 @@ export class FilesystemStorage implements Storage {
   readonly #calls: FileSystemCalls;
   readonly #directories: DurableDirectories;
   readonly #health: HealthCheck;
+  readonly #aliases: AliasGuard;
 
   /** `calls`: only tests give others than the system's. Looks at no disk yet. */
   constructor(rootDirectory: string, options: { readonly calls?: FileSystemCalls } = {}) {
@@ -40,6 +42,7 @@ export class FilesystemStorage implements Storage {
     this.#calls = options.calls ?? fileSystemCalls;
     this.#directories = new DurableDirectories(this.#calls, root);
     this.#health = new HealthCheck(this.#calls, this.#root);
+    this.#aliases = new AliasGuard(this.#root);
   }
 
   stat(path: string): Promise<FileStat | null> {
@@ -138,14 +141,26 @@ export class FilesystemStorage implements Storage {
         absolutePath: this.#entry(path),
         content,
       }));
-      return applySmallFileChanges(this.#calls, this.#directories, absolute);
+      // What lies behind another name of it is needed there, for all that is known here.
+      const safe = absolute.filter(
+        ({ absolutePath, content }) =>
+          content !== null || !this.#aliases.isAlias(dirname(absolutePath)),
+      );
+      return applySmallFileChanges(this.#calls, this.#directories, safe);
     });
   }
 
   remove(path: string): Promise<void> {
     return tried(`cannot remove ${path}`, async () => {
+      const absolutePath = this.#entry(path);
+      if (this.#aliases.isAlias(dirname(absolutePath))) {
+        throw new StorageError(
+          "denied",
+          `${path} is left alone: its directory is a symbolic link to another one of this tree`,
+        );
+      }
       try {
-        await this.#calls.unlink(this.#entry(path));
+        await this.#calls.unlink(absolutePath);
       } catch (error) {
         if (!isAbsent(error)) throw error;
       }

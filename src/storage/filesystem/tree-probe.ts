@@ -4,7 +4,8 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Digest } from "../../oci/index.ts";
 import type { TreePlace, TreeProbe } from "../../registry/ports/index.ts";
-import { blobDataPath, treePlacePath } from "../layout.ts";
+import { blobDataPath, repositoryDirectory, treePlacePath } from "../layout.ts";
+import { AliasGuard } from "./alias-guard.ts";
 import { isAbsent, systemCode, toStorageError } from "./system-error.ts";
 
 /** A link is at most 135 bytes; of a file that is longer, this much shows that it is none. */
@@ -12,16 +13,24 @@ const linkBytesMax = 1024;
 
 export class FilesystemTreeProbe implements TreeProbe {
   readonly #root: string;
+  readonly #aliases: AliasGuard;
   readonly #buffer = Buffer.allocUnsafeSlow(linkBytesMax);
 
   constructor(rootDirectory: string) {
     this.#root = resolve(rootDirectory);
+    this.#aliases = new AliasGuard(this.#root);
   }
 
-  /** A repository has no link: null. @throws StorageError when the link cannot be read */
+  /**
+   * A repository has no link: null. Nothing counts as there by a second name that a symbolic link gives to
+   * another repository or a part of one, as the walk sees it too. @throws StorageError when the link cannot be read
+   */
   link(place: TreePlace): string | null {
     if (place.kind === "repository") return null;
     const path = treePlacePath(place);
+    const part = place.kind === "layer" ? "_layers" : "_manifests";
+    const directory = `${this.#root}${repositoryDirectory(place.repository)}/${part}`;
+    if (this.#aliases.isAlias(directory)) return null;
     try {
       return this.#readStart(path).trim();
     } catch (error) {
