@@ -20,44 +20,46 @@ export async function fillIndex(root: string, blobs: number): Promise<void> {
   await makeIndex(root);
   const images = Math.floor(blobs / blobsPerImage);
   const database = new Database(indexPathOf(root));
-  const rows = (into: string, count: number, values: string, where = ""): void => {
+  const rows = (into: string, count: number, select: string): void => {
     database.run(`INSERT INTO ${into}
       WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < ${count - 1})
-      SELECT ${values} FROM n ${where}`);
+      SELECT ${select}`);
   };
   database.run("PRAGMA synchronous = OFF; BEGIN");
   rows(
     "blobs (id, digest, size, state)",
     images * blobsPerImage,
-    "i + 1, CAST(x'01' || randomblob(32) AS BLOB), 1000, 1",
+    "i + 1, CAST(x'01' || randomblob(32) AS BLOB), 1000, 1 FROM n",
   );
-  rows("repositories (id, name)", Math.ceil(images / imagesPerRepository), "i + 1, 'r/' || i");
+  rows(
+    "repositories (id, name)",
+    Math.ceil(images / imagesPerRepository),
+    "i + 1, 'r/' || i FROM n",
+  );
   const manifest = `i * ${blobsPerImage} + 1`;
   const repository = `i / ${imagesPerRepository} + 1`;
   rows(
     "manifests (repository_id, blob_id, media_type, pushed_at)",
     images,
-    `${repository}, ${manifest}, 'application/vnd.oci.image.manifest.v1+json', 0`,
+    `${repository}, ${manifest}, 'application/vnd.oci.image.manifest.v1+json', 0 FROM n`,
   );
   rows(
     "tags (repository_id, name, blob_id, moved_at)",
     images,
-    `${repository}, 't' || i, ${manifest}, 0`,
+    `${repository}, 't' || i, ${manifest}, 0 FROM n`,
   );
   // Of each image all blobs but the first, which is its manifest.
   const others = images * blobsPerImage;
-  const isOther = `WHERE i % ${blobsPerImage} <> 0`;
+  const ofOthers = `FROM n WHERE i % ${blobsPerImage} <> 0`;
   rows(
     "named (manifest_id, blob_id, kind)",
     others,
-    `i - i % ${blobsPerImage} + 1, i + 1, 1`,
-    isOther,
+    `i - i % ${blobsPerImage} + 1, i + 1, 1 ${ofOthers}`,
   );
   rows(
     "layers (repository_id, blob_id)",
     others,
-    `i / ${blobsPerImage * imagesPerRepository} + 1, i + 1`,
-    isOther,
+    `i / ${blobsPerImage * imagesPerRepository} + 1, i + 1 ${ofOthers}`,
   );
   database.run("COMMIT");
   database.run("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -283,6 +283,9 @@ export async function put(
   return complete;
 }
 
+/** Who deletes is written down, and decides nothing. */
+const deleter = "somebody";
+
 export async function deleteManifest(
   both: Both,
   repository: RepositoryName,
@@ -292,7 +295,7 @@ export async function deleteManifest(
   const there = model.at(repository).manifests.has(digest);
   const answer = await request(both, {
     decides: "deleteManifest",
-    ask: () => real.world.services.manifests.delete(repository, digest),
+    ask: () => real.world.services.manifests.delete(repository, digest, deleter),
     effect: () => there && model.at(repository).removeManifest(digest),
   });
   expectAnswer(answer, there, [ManifestUnknownError, NameUnknownError]);
@@ -303,7 +306,7 @@ export async function deleteTag(both: Both, repository: RepositoryName, tag: Tag
   const there = model.at(repository).tags.has(tag);
   const answer = await request(both, {
     decides: "deleteTag",
-    ask: () => real.world.services.manifests.delete(repository, tag),
+    ask: () => real.world.services.manifests.delete(repository, tag, deleter),
     effect: () => there && model.at(repository).removeTag(tag),
   });
   expectAnswer(answer, there, [ManifestUnknownError, NameUnknownError]);

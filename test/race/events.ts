@@ -20,7 +20,7 @@ import {
   type Scene,
   upload,
 } from "./scene.ts";
-import { other, type Pushed, type Shape, shapes, tags, three } from "./shapes.ts";
+import { firstCaller, other, type Pushed, type Shape, shapes, tags, three } from "./shapes.ts";
 
 /** A stretch of a collection; each answer of an event is certain before one and after another of them. */
 export const stretches = ["whole", "manifests gone", "blobs condemned"] as const;
@@ -223,7 +223,7 @@ export const events: Readonly<Record<string, Event>> = {
     refusedIn: never,
     beforehand: (scene) => pushKept(scene, tags.kept),
     act: async ({ world, place }) => {
-      await world.services.manifests.delete(place, tags.kept);
+      await world.services.manifests.delete(place, tags.kept, firstCaller);
       return true;
     },
     goOn: async ({ world, place }) => {
@@ -241,7 +241,7 @@ export const events: Readonly<Record<string, Event>> = {
     refusedIn: never,
     beforehand: (scene) => pushKept(scene, tags.kept),
     act: async ({ world, place, shape }) => {
-      await world.services.manifests.delete(place, shape.kept.digest);
+      await world.services.manifests.delete(place, shape.kept.digest, firstCaller);
       return true;
     },
     goOn: async ({ world, place, shape }) => {
@@ -259,7 +259,7 @@ export const events: Readonly<Record<string, Event>> = {
     refusedIn: () => ["manifests gone", "blobs condemned"],
     act: ({ world, place, shape }) =>
       unless([ManifestUnknownError, NameUnknownError], async () => {
-        await world.services.manifests.delete(place, shape.top.digest);
+        await world.services.manifests.delete(place, shape.top.digest, firstCaller);
         return true;
       }),
     goOn: nothingStands,

@@ -17,10 +17,17 @@ import { once } from "../crash/run-steps.ts";
 import { knownRepositories, storedBlobs } from "../crash/stored-tree.ts";
 import { createWorld, TestClock, type World } from "../crash/world.ts";
 import { Gates } from "./gate.ts";
-import { bystander, one, other, type Pushed, safe, type Shape, tags, two } from "./shapes.ts";
-
-/** Who pushed what is on its way out. */
-const firstCaller = "ann";
+import {
+  bystander,
+  one,
+  other,
+  type Pushed,
+  safe,
+  type Shape,
+  tags,
+  two,
+  firstCaller,
+} from "./shapes.ts";
 
 export interface Variant {
   readonly shape: Shape;
@@ -91,7 +98,8 @@ export async function openScene(variant: Variant): Promise<Scene> {
 /** Deletes all that is left, and collects it. What is there then, is found wrong. */
 export async function closeScene({ ground, world }: Scene): Promise<readonly string[]> {
   for (const { repository, facts } of await knownRepositories(ground.index)) {
-    for (const digest of facts.revisions) await world.services.manifests.delete(repository, digest);
+    for (const digest of facts.revisions)
+      await world.services.manifests.delete(repository, digest, firstCaller);
   }
   await collect(world);
   const known = await knownRepositories(ground.index);
@@ -109,11 +117,11 @@ async function pushToDoom(world: World, repository: RepositoryName, shape: Shape
   if (anchor !== undefined) await push(world, { repository, artifact: anchor, tag: tags.anchor });
   if (subject === null) {
     await push(world, { repository, artifact: shape.top, tag: tags.doomed });
-    await manifests.delete(repository, tags.doomed);
+    await manifests.delete(repository, tags.doomed, firstCaller);
   } else {
     await push(world, { repository, artifact: subject, tag: tags.subject });
     await push(world, { repository, artifact: shape.top, tag: null });
-    await manifests.delete(repository, subject.digest);
+    await manifests.delete(repository, subject.digest, firstCaller);
   }
 }
 

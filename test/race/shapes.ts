@@ -23,6 +23,9 @@ export const two = parseRepositoryName("one/two");
 export const three = parseRepositoryName("three");
 export const bystander = imageA;
 
+/** Who pushed what is on its way out. */
+export const firstCaller = "ann";
+
 export const tags = {
   doomed: parseTag("doomed"),
   subject: parseTag("subject"),
