@@ -115,20 +115,27 @@ export class UploadService implements Uploads {
   }
 
   /**
-   * Before a clean stop: files of finished uploads are gone, and those that go on say since when. Nobody
-   * reads that while we run, but a classic registry that comes back to this tree purges by it.
+   * Before a clean stop: files of finished uploads are gone, and those that go on say since when, if
+   * they do not yet. Nobody reads that while we run, but a classic registry that comes back to this tree
+   * purges by it.
    */
   async settle(): Promise<void> {
-    const { index, storage, clock } = this.#parts;
+    const { index, storage, clock, reports } = this.#parts;
     await this.#cleaning.settle();
     const open = await index.listIdleUploads(clock.now() + 1, openUploadsMax);
     const changes: SmallFileChange[] = [];
     for (const { repository, id, startedAtMs } of open) {
       if ((await storage.stat(uploadDataPath(repository, id))) === null) continue;
+      if ((await storage.stat(uploadStartedAtPath(repository, id))) !== null) continue;
       const content = new Date(startedAtMs).toISOString();
       changes.push({ path: uploadStartedAtPath(repository, id), content });
     }
-    if (changes.length > 0) await storage.applyChanges(changes);
+    try {
+      if (changes.length > 0) await storage.applyChanges(changes);
+    } catch (error) {
+      // Something else may lie in its place. Not worth failing a stop: its last write counts then.
+      reports.error("could not write down when an upload began", error);
+    }
   }
 
   async #require(repository: RepositoryName, id: string): Promise<UploadFact> {
