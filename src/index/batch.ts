@@ -18,6 +18,12 @@ export type Outcome =
   /** It waited too long and was not begun, or came to nothing for want of the lock. */
   | { readonly id: number; readonly ok: null };
 
+/**
+ * What a power cut may undo: an upload session, whose bytes it may undo too until the upload ends. Its
+ * client begins again. A kill undoes nothing, and the next commit of anything else makes it durable.
+ */
+const mayBeUndone: ReadonlySet<OperationName> = new Set(["beginUpload", "touchUpload"]);
+
 /** A batch holds the write lock no longer than this, so that everybody's wait stays short (design §3). */
 const batchMsMax = 4;
 
@@ -36,6 +42,7 @@ export function runBatch(
   const started = performance.now();
   try {
     if (!stillOurs()) throw filesGone();
+    context.sql.syncCommits(!calls.every(({ name }) => mayBeUndone.has(name)));
     context.sql.run("BEGIN IMMEDIATE");
     for (const call of calls) {
       outcomes.push(runOne(context, call));

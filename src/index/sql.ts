@@ -10,6 +10,9 @@ export class Sql {
   /** All of them, for good: the texts are the program's own, and Bun's cache keeps only twenty. */
   readonly #statements = new Map<string, Statement<unknown, Bindings>>();
 
+  /** As openWriter sets it. */
+  #syncsCommits = true;
+
   constructor(readonly database: Database) {}
 
   #statement<Row>(text: string): Statement<Row, Bindings> {
@@ -51,6 +54,12 @@ export class Sql {
       // A failing disk may have ended it already.
       if (this.database.inTransaction) this.run("COMMIT");
     }
+  }
+  /** Whether the commits from now on wait for the disk. Not inside a transaction. */
+  syncCommits(wanted: boolean): void {
+    if (wanted === this.#syncsCommits) return;
+    this.script(`PRAGMA synchronous = ${wanted ? "FULL" : "NORMAL"}`);
+    this.#syncsCommits = wanted;
   }
   close(): void {
     for (const statement of this.#statements.values()) statement.finalize();

@@ -1,14 +1,17 @@
 // What this process remembers of open upload sessions beside their bytes: the state of the digest, so
 // that finishing need not read everything again, and who writes now (INV-1: one writer a session).
-// Never the truth: a session that is not here is continued from its stored bytes.
+// A session that is here is open: only this process ends one, and forgets it here first. One that is not
+// here may be open too: the index knows, and it is continued from its stored bytes.
 import { type Digest, type DigestAlgorithm, DigestHasher } from "../oci/index.ts";
 import { KeyedLocks } from "./keyed-locks.ts";
+import type { UploadFact } from "./ports/index.ts";
 import type { Storage } from "./ports/storage.ts";
 
 /** Digest states kept at once, some hundred bytes each; beyond, the oldest is computed again. */
 const sessionsMax = 4096;
 
 export interface Session {
+  readonly fact: UploadFact;
   readonly algorithm: DigestAlgorithm;
   hasher: DigestHasher;
   /** How many bytes the hasher has seen. */
@@ -26,9 +29,10 @@ export class UploadSessions {
     this.#storage = storage;
   }
 
-  open(id: string, algorithm: DigestAlgorithm, nowMs: number): Session {
-    const session = newSession(algorithm, nowMs);
-    this.#sessions.set(id, session);
+  open(fact: UploadFact, algorithm: DigestAlgorithm, nowMs: number): Session {
+    const hasher = new DigestHasher(algorithm);
+    const session = { fact, algorithm, hasher, hashedBytes: 0, touchedAtMs: nowMs };
+    this.#sessions.set(fact.id, session);
     if (this.#sessions.size > sessionsMax) {
       const [oldest] = this.#sessions.keys();
       if (oldest !== undefined) this.#sessions.delete(oldest);
@@ -36,12 +40,16 @@ export class UploadSessions {
     return session;
   }
 
+  find(id: string): UploadFact | null {
+    return this.#sessions.get(id)?.fact ?? null;
+  }
+
   /** The session with a digest state of exactly the stored bytes. */
   async resume(
-    id: string,
+    fact: UploadFact,
     stored: { readonly path: string; readonly sizeBytes: number },
   ): Promise<Session> {
-    const session = this.#sessions.get(id) ?? this.open(id, "sha256", 0);
+    const session = this.#sessions.get(fact.id) ?? this.open(fact, "sha256", 0);
     if (session.hashedBytes !== stored.sizeBytes) {
       session.hasher = await this.#hashStored(stored, session.algorithm);
       session.hashedBytes = stored.sizeBytes;
@@ -82,8 +90,4 @@ export class UploadSessions {
     for await (const chunk of stream) hasher.update(chunk);
     return hasher;
   }
-}
-
-function newSession(algorithm: DigestAlgorithm, nowMs: number): Session {
-  return { algorithm, hasher: new DigestHasher(algorithm), hashedBytes: 0, touchedAtMs: nowMs };
 }

@@ -56,7 +56,7 @@ export class UploadService implements Uploads {
     const upload = { id: crypto.randomUUID(), repository, startedAtMs: terms.nowMs };
     // Nothing in the tree yet: the first bytes bring the session's directory with them.
     await this.#parts.index.beginUpload({ ...upload, terms });
-    this.#sessions.open(upload.id, options.algorithm, terms.nowMs);
+    this.#sessions.open(upload, options.algorithm, terms.nowMs);
     return upload;
   }
 
@@ -79,8 +79,7 @@ export class UploadService implements Uploads {
     const { repository, id, caller } = upload;
     return this.#sessions.locks.run(id, async () => {
       const fact = await this.#require(repository, id);
-      const last = body ?? { stream: nothing(), from: null, lengthBytes: null };
-      const { session, sizeBytes } = await this.#receive(fact, caller, last);
+      const { session, sizeBytes } = await this.#receiveLast(fact, caller, body);
       const stored = { path: uploadDataPath(repository, id), sizeBytes };
       const actual = await this.#sessions.digest(session, stored, algorithmOf(digest));
       if (actual !== digest) {
@@ -90,8 +89,10 @@ export class UploadService implements Uploads {
           { detail: { digest, actual } },
         );
       }
-      await this.#publish(upload, digest, sizeBytes);
+      // Before the index: should its answer not come, only the index knows whether the upload is over.
       this.#sessions.close(id);
+      await this.#publish(upload, digest, sizeBytes);
+      // The directory above stays for the next one, until the repository goes.
       this.#removeFiles(repository, id);
       return { digest, sizeBytes };
     });
@@ -108,6 +109,7 @@ export class UploadService implements Uploads {
   expire(upload: UploadFact, idleSinceMs: number): Promise<boolean> {
     const { repository, id } = upload;
     return this.#sessions.locks.run(id, async () => {
+      this.#sessions.close(id);
       if (!(await this.#parts.index.expireUpload(id, idleSinceMs))) return false;
       await this.#end(repository, id);
       return true;
@@ -139,8 +141,8 @@ export class UploadService implements Uploads {
   }
 
   async #require(repository: RepositoryName, id: string): Promise<UploadFact> {
-    const upload = await this.#parts.index.findUpload(repository, id);
-    if (upload !== null) return upload;
+    const upload = this.#sessions.find(id) ?? (await this.#parts.index.findUpload(repository, id));
+    if (upload !== null && upload.repository === repository) return upload;
     throw new BlobUploadUnknownError(
       `${repository} has no upload ${id.slice(0, 64)}; it was finished, cancelled or has expired: begin a new one`,
     );
@@ -149,6 +151,26 @@ export class UploadService implements Uploads {
   async #storedBytes(repository: RepositoryName, id: string): Promise<number> {
     const stat = await this.#parts.storage.stat(uploadDataPath(repository, id));
     return stat?.sizeBytes ?? 0;
+  }
+
+  async #receiveLast(
+    upload: UploadFact,
+    caller: Caller,
+    body: UploadBody | null,
+  ): Promise<{ session: Session; sizeBytes: number }> {
+    if (body !== null) return await this.#receive(upload, caller, body);
+    const path = uploadDataPath(upload.repository, upload.id);
+    const sizeBytes = await this.#storedBytes(upload.repository, upload.id);
+    if (sizeBytes > 0) {
+      const session = await this.#sessions.resume(upload, { path, sizeBytes });
+      return { session, sizeBytes };
+    }
+    // An empty blob: its file is still to be made.
+    return await this.#receive(upload, caller, {
+      stream: nothing(),
+      from: null,
+      lengthBytes: null,
+    });
   }
 
   /** Takes in a body. When it fails half-way for its sender's sake, what arrived stays. */
@@ -166,7 +188,7 @@ export class UploadService implements Uploads {
         { size: before },
       );
     }
-    const session = await this.#sessions.resume(id, { path, sizeBytes: before });
+    const session = await this.#sessions.resume(upload, { path, sizeBytes: before });
     const writer = await this.#parts.storage.openUpload(path);
     try {
       for await (const chunk of body.stream) {
@@ -224,17 +246,22 @@ export class UploadService implements Uploads {
   }
 
   async #end(repository: RepositoryName, id: string): Promise<void> {
-    await this.#parts.index.endUpload(id);
     this.#sessions.close(id);
-    this.#removeFiles(repository, id);
+    await this.#parts.index.endUpload(id);
+    this.#removeFiles(repository, id, { parentToo: true });
   }
 
   /** The session is over; its files go when there is time. What a kill leaves, the comparison finds. */
-  #removeFiles(repository: RepositoryName, id: string): void {
+  #removeFiles(
+    repository: RepositoryName,
+    id: string,
+    { parentToo }: { readonly parentToo: boolean } = { parentToo: false },
+  ): void {
     const { storage } = this.#parts;
     const directory = uploadDirectory(repository, id);
     this.#cleaning.add(`removing the files of upload ${id}`, async () => {
       await storage.removeAll(directory);
+      if (!parentToo) return;
       const parent = `${repositoryDirectory(repository)}/_uploads`;
       await storage.removeEmptyDirectories(parent, repositoryDirectory(repository));
     });

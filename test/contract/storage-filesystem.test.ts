@@ -122,12 +122,12 @@ describe("failures say what the operator can do", () => {
     test(`${system} is ${code}, with its cause`, async () => {
       const broken = withCalls({ open: failing(system) });
       for (const act of [
-        broken.openUpload("/u/data"),
-        broken.putFile("/a", Buffer.from("x")),
-        broken.applyChanges([{ path: "/a", content: "x" }]),
-        broken.check(),
+        () => broken.openUpload("/u/data"),
+        () => broken.putFile("/a", Buffer.from("x")),
+        () => broken.applyChanges([{ path: "/a", content: "x" }]),
+        () => broken.check(),
       ]) {
-        const error = await failureOf(act);
+        const error = await failureOf(act());
         expect(error).toBeInstanceOf(StorageError);
         expect(error).toMatchObject({ code, cause: { code: system } });
       }

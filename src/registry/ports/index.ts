@@ -1,7 +1,7 @@
 // The port to the facts: which repository holds which manifest, what refers to what, sizes, tags,
 // leases, what the tree still owes, what may be garbage. Every method is one whole domain operation and
 // one atomic, serialisable transaction; no transaction is ever handed out. A method that changes
-// something resolves when the change is durable. All may be called during a collection.
+// something resolves when the change is durable (but `beginUpload` and `touchUpload`). All may be called during a collection.
 // Design: docs/design/write-ordering.md (INV-1 to INV-9).
 import type {
   Digest,
@@ -105,6 +105,10 @@ export interface Index extends CollectionIndex, ComparisonIndex {
 
   // Pushing.
 
+  /**
+   * Opens a session. This and `touchUpload` survive the process, and a power cut only once something else
+   * that was changed later is durable: until it ends, an upload's bytes are not durable either.
+   */
   beginUpload(upload: UploadFact & { readonly terms: LeaseTerms }): Promise<void>;
   /** The upload receives bytes: it stays, and so do its caller's leases in that repository (INV-5). */
   touchUpload(upload: {

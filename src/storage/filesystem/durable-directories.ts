@@ -1,6 +1,7 @@
 // Makes directories, and makes their entries durable, up to the root. Knows which directories need no
 // second fsync, and shares one fsync among those who wait for the same directory (INV-1).
 // Never trusts what it has not fsynced itself: a process killed before may have left entries undone.
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { FileSystemCalls } from "./file-system-calls.ts";
 import { isAbsent, isNoEntry, systemCode } from "./system-error.ts";
@@ -35,6 +36,12 @@ export class DurableDirectories {
   constructor(calls: FileSystemCalls, root: string) {
     this.#calls = calls;
     this.#root = root;
+  }
+
+  /** As `make`; where the directory is there already, no more than a look. */
+  async makeUnlessThere(directory: string): Promise<void> {
+    // Inline: it costs less than a call that fails for want of the directory.
+    if (statSync(directory, { throwIfNoEntry: false }) === undefined) await this.make(directory);
   }
 
   /** mkdir -p. The directory may be gone again when it resolves. */

@@ -170,7 +170,9 @@ export class FilesystemStorage implements Storage {
   removeAll(path: string): Promise<void> {
     return tried(`cannot remove ${path}`, async () => {
       try {
-        await this.#calls.removeTree(this.#entry(path));
+        const absolutePath = this.#entry(path);
+        // What a finished upload leaves is an empty directory.
+        if (!(await this.#removeDirectory(path))) await this.#calls.removeTree(absolutePath);
       } catch (error) {
         if (!isAbsent(error)) throw error;
       }
@@ -208,12 +210,14 @@ export class FilesystemStorage implements Storage {
   }
 
   async #openAppending(absolutePath: string): Promise<number> {
+    const directory = dirname(absolutePath);
+    await this.#directories.makeUnlessThere(directory);
     for (let round = 1; ; round++) {
       try {
         return await this.#calls.open(absolutePath, "append");
       } catch (error) {
         if (!isNoEntry(error) || round === roundsMax) throw error;
-        await this.#directories.make(dirname(absolutePath));
+        await this.#directories.make(directory);
       }
     }
   }

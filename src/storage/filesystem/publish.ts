@@ -66,6 +66,7 @@ async function moveOver(
   directories: DurableDirectories,
   move: Move,
 ): Promise<void> {
+  await directories.makeUnlessThere(dirname(move.to));
   for (let round = 1; ; round++) {
     try {
       await renameOrCopy(calls, move);

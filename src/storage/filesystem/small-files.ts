@@ -14,6 +14,7 @@ export async function writeWhole(
   directories: DurableDirectories,
   file: { readonly absolutePath: string; readonly content: Uint8Array },
 ): Promise<void> {
+  await directories.makeUnlessThere(dirname(file.absolutePath));
   for (let round = 1; ; round++) {
     try {
       await writeOnce(calls, file.absolutePath, file.content);

@@ -11,7 +11,7 @@ import { toStorageError } from "./system-error.ts";
  * (1.4 at 512 KiB), as much as the cheapest synchronous way, which would block everybody.
  */
 const bufferBytes = 1024 * 1024;
-/** What a small upload gets by with, so that thousands of configs do not take a mebibyte each. */
+/** What follows a first small chunk: thousands of small uploads shall not take a mebibyte each. */
 const firstBufferBytes = 64 * 1024;
 /** Chunks from this size on are written as they are when nothing waits before them. */
 const directBytes = 512 * 1024;
@@ -52,6 +52,11 @@ export class UploadFile implements UploadWriter {
     while (from < chunk.length) {
       if (this.#buffered === 0 && chunk.length - from >= directBytes) {
         await this.#write(chunk, from, chunk.length);
+        return;
+      }
+      if (this.#buffer.length === 0 && chunk.length < firstBufferBytes) {
+        this.#buffer = new Uint8Array(chunk);
+        this.#buffered = chunk.length;
         return;
       }
       if (this.#buffered === this.#buffer.length) this.#grow();
@@ -99,7 +104,8 @@ export class UploadFile implements UploadWriter {
   }
 
   #grow(): void {
-    const larger = new Uint8Array(this.#buffer.length === 0 ? firstBufferBytes : bufferBytes);
+    const isFirst = this.#buffer.length < firstBufferBytes;
+    const larger = new Uint8Array(isFirst ? firstBufferBytes : bufferBytes);
     larger.set(this.#buffer);
     this.#buffer = larger;
   }
