@@ -50,16 +50,16 @@ export async function fillIndex(root: string, blobs: number): Promise<void> {
   );
   // Of each image all blobs but the first, which is its manifest.
   const others = images * blobsPerImage;
-  const ofOthers = `FROM n WHERE i % ${blobsPerImage} <> 0`;
+  const isOther = `FROM n WHERE i % ${blobsPerImage} <> 0`;
   rows(
     "named (manifest_id, blob_id, kind)",
     others,
-    `i - i % ${blobsPerImage} + 1, i + 1, 1 ${ofOthers}`,
+    `i - i % ${blobsPerImage} + 1, i + 1, 1 ${isOther}`,
   );
   rows(
     "layers (repository_id, blob_id)",
     others,
-    `i / ${blobsPerImage * imagesPerRepository} + 1, i + 1 ${ofOthers}`,
+    `i / ${blobsPerImage * imagesPerRepository} + 1, i + 1 ${isOther}`,
   );
   database.run("COMMIT");
   database.run("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -206,6 +206,16 @@ describe("the record of a run", () => {
     expect(logged).toMatchObject([expected]);
   });
 
+  test("uploads that cannot be ended are told, and keep nothing else", async () => {
+    const world = new World();
+    await garbage(world, 1);
+    const expireUploads = (): Promise<number> => Promise.reject(new Error("EACCES"));
+    const collector = new Collector({ ...world.parts, expireUploads });
+    const report = await collector.collect(wanted, () => undefined);
+    expect(report).toMatchObject({ ok: false, completed: true, blobs: 1, uploads: 0 });
+    expect(report.errors).toEqual(["abandoned uploads could not be ended: EACCES"]);
+  });
+
   test("of one that fails as a whole says why; of a dry run there is none", async () => {
     const world = new World({
       index: (index) => ({

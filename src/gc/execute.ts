@@ -15,6 +15,7 @@ import { CandidateCount } from "./candidate-count.ts";
 import { enqueueMissed } from "./enqueue-missed.ts";
 import type { Pace } from "./pace.ts";
 import { policyOf } from "./plan.ts";
+import { messageOf } from "./run-record.ts";
 import { removeBytes } from "./remove-bytes.ts";
 import { tellMarks } from "./tell-listing.ts";
 
@@ -101,7 +102,12 @@ export async function executeCollection(run: Execution, tally: Tally): Promise<b
 /** Abandoned uploads; what they held in the queue is looked at in this run. */
 async function expireUploads({ parts, begin, signal }: Execution, tally: Tally): Promise<void> {
   if (signal.aborted || parts.expireUploads === undefined) return;
-  tally.uploads = await parts.expireUploads();
+  try {
+    tally.uploads = await parts.expireUploads();
+  } catch (error) {
+    // What is garbage besides them goes all the same.
+    tally.fail(`abandoned uploads could not be ended: ${messageOf(error)}`);
+  }
   if (tally.uploads > 0) await begin();
 }
 
@@ -261,7 +267,7 @@ async function removeCondemned(
     await run.tell({ kind: "blob-removed", ...blob });
   }
   for (const { blob, error } of failed) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     tally.fail(`failed to delete blob ${blob.digest}: ${message}`);
     await run.tell({ kind: "blob-failed", digest: blob.digest, message });
   }
