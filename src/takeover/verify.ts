@@ -124,9 +124,19 @@ class VerifyTally {
     await this.#observer.problem(problem, isHarmless(problem.kind));
   }
 
-  /** Side by side: the index takes those that wait in one transaction. */
+  /**
+   * What the index does it does side by side, in one transaction for all that wait; blobs one after the
+   * other, since each is read again as a whole.
+   */
   async findings(all: readonly Found[]): Promise<void> {
-    await Promise.all(all.map((found) => this.#finding(found)));
+    const blobs = all.filter(({ finding }) => "isNeededByMore" in finding);
+    const others = all.filter(({ finding }) => !("isNeededByMore" in finding));
+    await Promise.all([
+      ...others.map((found) => this.#finding(found)),
+      (async () => {
+        for (const found of blobs) await this.#finding(found);
+      })(),
+    ]);
   }
 
   async #finding(found: Found): Promise<void> {

@@ -163,6 +163,26 @@ describe("verify --repair", () => {
     expect(again.report.todo).toEqual([`push team/app@${image.digest} again`]);
   });
 
+  test("INV-8: a tag that is deleted between the look and the repair stays deleted", async () => {
+    tree.tag(name, "v1", tree.image(name, "new", null).digest);
+    const index = new Proxy(takeover.index, {
+      get: (target: Index, key) => {
+        if (key !== "absorb") return Reflect.get(target, key) as unknown;
+        return async (...args: Parameters<Index["absorb"]>) => {
+          if (args[0].some(({ kind }) => kind === "tag")) {
+            await target.deleteTag(name, parseTag("v1"), Date.now());
+          }
+          return await target.absorb(...args);
+        };
+      },
+    });
+    const { lines } = await takeover.verifyAsOwner({ repair: true }, { index });
+    expect(lines.find((line) => line.startsWith("tag differs"))).toEndWith(
+      "in order when looked at again",
+    );
+    expect(await takeover.find("team/app", "v1")).toBeNull();
+  });
+
   test("a missing blob: the index forgets it, and it says what to push", async () => {
     tree.delete(blobDataPath(image.layer));
     const { code, report } = await takeover.verifyAsOwner({ repair: true });

@@ -228,6 +228,21 @@ export function absorbContract(driver: IndexDriver): void {
       expect(await index.totals()).toEqual(recount(await allFacts(index)));
     });
 
+    test("how far a reader of all blobs came: kept, also over a rebuild, until it is forgotten", async () => {
+      const { index } = world();
+      expect(await index.readingPosition("verify")).toBeNull();
+      await index.setReadingPosition("verify", "here");
+      await index.setReadingPosition("scrub", "there");
+      await index.setReadingPosition("verify", "further");
+      await index.startRebuild();
+      await index.markComplete();
+      expect(await index.readingPosition("verify")).toBe("further");
+      await index.setReadingPosition("verify", null);
+      await index.setReadingPosition("verify", null);
+      expect(await index.readingPosition("verify")).toBeNull();
+      expect(await index.readingPosition("scrub")).toBe("there");
+    });
+
     test("a bent link holds what its directory is named after (INV-7)", async () => {
       const { index, tree } = world();
       const layer = { kind: "layer", repository: repo("a"), digest: blobNo(1) } as const;
