@@ -215,6 +215,10 @@ async function compareAll(world: World, round: number): Promise<void> {
   await index.listKnownRepositories({ after: null, limit: 9 });
   await index.repositoryFacts(repo("a"));
   await index.blobsWithPrefix("sha256", "ab");
+  await index.loseBytes(blobNo(60));
+  await index.setReadingPosition("verify", "here");
+  await index.readingPosition("verify");
+  await index.setReadingPosition("verify", null);
   await index.markComplete();
   await index.isComplete();
   await index.setRootId("root");
