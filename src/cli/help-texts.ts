@@ -42,7 +42,8 @@ Examples:
   registry garbage-collect --history config.yml    what earlier runs did, in the background too
   docker exec CONTAINER registry garbage-collect /etc/distribution/config.yml
 
-Deleting an image (DELETE /v2/NAME/manifests/DIGEST) frees nothing by itself; this command does.
+Deleting an image (DELETE /v2/NAME/manifests/DIGEST) frees nothing by itself; this command does, at once. A
+running server also collects in the background (gc.enabled) what was deleted longer ago than gc.keepdeleted.
 What a client may be about to refer to is spared until its lease ends (gc.grace, 1h).
 Exit code: 0, or 1 when something could not be collected.
 ${configurationText}`;
