@@ -2,7 +2,7 @@
 // stays until a run was asked to keep less; a dry run foretells the run; the queue misses nothing.
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { enqueueMissed } from "../../src/gc/index.ts";
+import { enqueueMissed } from "../../src/gc/enqueue-missed.ts";
 import { type Digest, digestOf, parseTag, type RepositoryName } from "../../src/oci/index.ts";
 import {
   bytesOf,

@@ -203,7 +203,7 @@ function toReference(digest: Digest): ManifestReference {
   return { digest, kind: "blob" };
 }
 
-function manifestBytes(content: Content): Uint8Array {
+export function manifestBytes(content: Content): Uint8Array {
   const descriptor = (mediaType: string) => (digest: Digest) => ({ mediaType, digest, size: 1 });
   const subject =
     content.subject === undefined ? {} : { subject: descriptor(manifestType)(content.subject) };
