@@ -10,7 +10,7 @@ import type {
   RemovalPolicy,
 } from "../registry/ports/index.ts";
 import type { CollectionEvent, CollectOptions } from "./collection-events.ts";
-import { batchMax, type CollectionParts, lockMsMax, pageMax } from "./collection-parts.ts";
+import { batchMax, type CollectionParts, lockMsMax, manifestBatchMax } from "./collection-parts.ts";
 import { CandidateCount } from "./candidate-count.ts";
 import { enqueueMissed } from "./enqueue-missed.ts";
 import type { Pace } from "./pace.ts";
@@ -167,12 +167,13 @@ async function removeManifestsOnce(
 ): Promise<number> {
   const { parts, pace, signal, tell } = run;
   const { index, tree, pause } = parts;
+  const limit = manifestBatchMax;
   let removedInRound = 0;
   let after: QueuePosition | null = null;
   do {
     const page: readonly ManifestStanding[] = await index.manifestCandidates({
       after,
-      limit: pageMax,
+      limit,
       ...at,
     });
     if (page.length === 0) break;
@@ -190,7 +191,7 @@ async function removeManifestsOnce(
       await tell({ kind: "manifest-eligible", repository, digest });
       await tell({ kind: "manifest-removed", repository, digest, tagHistory });
     }
-    after = page.length < pageMax ? null : (page.at(-1)?.position ?? null);
+    after = page.length < limit ? null : (page.at(-1)?.position ?? null);
     await pause(pace.pauseAfterBatchMs(Math.min(performance.now() - begunMs, batchRestMsMax)));
   } while (after !== null && !signal.aborted);
   return removedInRound;
