@@ -229,10 +229,14 @@ export class RawConnection {
   }
 }
 
-export async function rawAnswer(port: number, text: string): Promise<RawAnswer> {
+export async function rawAnswer(
+  port: number,
+  text: string,
+  options: { readonly head?: boolean } = {},
+): Promise<RawAnswer> {
   const connection = await RawConnection.open(port);
   connection.send(text);
-  const answer = await connection.answer();
+  const answer = await connection.answer(options);
   connection.destroy();
   return answer;
 }
