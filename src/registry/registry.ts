@@ -45,6 +45,7 @@ export interface Blobs {
 
 /** Bytes on their way in. `from`, `lengthBytes`: what Content-Range and Content-Length announced. */
 export interface UploadBody {
+  /** A chunk is there until the next one is asked for, and no longer. */
   readonly stream: AsyncIterable<Uint8Array>;
   /** Must be where the upload stands, else RangeInvalidError with its size; null: append. */
   readonly from: number | null;

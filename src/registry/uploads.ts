@@ -194,9 +194,11 @@ export class UploadService implements Uploads {
       for await (const chunk of body.stream) {
         const received = writer.sizeBytes - before + chunk.byteLength;
         if (body.lengthBytes !== null && received > body.lengthBytes) break;
+        // Hashed here while another thread writes it.
+        const appended = writer.append(chunk);
         session.hasher.update(chunk);
         session.hashedBytes += chunk.byteLength;
-        await writer.append(chunk);
+        await appended;
         await this.#touch(upload, session, caller);
       }
     } catch (error) {

@@ -4,7 +4,11 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type DirectoryEntry, StorageError } from "../../src/registry/ports/storage.ts";
+import {
+  type DirectoryEntry,
+  StorageError,
+  type UploadWriter,
+} from "../../src/registry/ports/storage.ts";
 import { fileSystemCalls } from "../../src/storage/filesystem/file-system-calls.ts";
 import type { FileSystemCalls } from "../../src/storage/filesystem/file-system-calls.ts";
 import { FilesystemStorage } from "../../src/storage/filesystem/filesystem-storage.ts";
@@ -218,6 +222,94 @@ describe("an upload on a disk that fills", () => {
     await writer.append(new Uint8Array(4_000_000));
     expect(writes.at(-1)).toBe(4_000_000);
     await writer.close();
+  });
+
+  test("a large chunk is written as it is, after what waits before it", async () => {
+    const writes: number[] = [];
+    const counting = withCalls({
+      write: (fd, buffer, range) => {
+        writes.push(range.to - range.from);
+        return fileSystemCalls.write(fd, buffer, range);
+      },
+    });
+    const writer = await counting.openUpload("/u/data");
+    const sizes = [10, 300_000, 20, 400_000, 30];
+    for (const [n, size] of sizes.entries()) await writer.append(new Uint8Array(size).fill(n));
+    await writer.close();
+    expect(writes).toEqual(sizes);
+    const stored = fs.readFileSync(`${root}/u/data`);
+    expect(stored).toEqual(Buffer.concat(sizes.map((size, n) => new Uint8Array(size).fill(n))));
+  });
+
+  describe("a long upload", () => {
+    const portion = new Uint8Array(1024 * 1024);
+    // So much is not worth writing: where it ends is all that counts here.
+    const write: FileSystemCalls["write"] = (_fd, _bytes, { from, to }) => {
+      return Promise.resolve(to - from);
+    };
+
+    async function fill(writer: UploadWriter, mebibytes: number): Promise<void> {
+      for (let n = 0; n < mebibytes; n++) await writer.append(portion);
+    }
+
+    test("goes to the disk while it comes, one of them at a time", async () => {
+      const begun: number[] = [];
+      const gate = Promise.withResolvers<void>();
+      const counting = withCalls({
+        write,
+        fsync: async (fd) => {
+          begun.push(fd);
+          await gate.promise;
+        },
+      });
+      const writers = [await counting.openUpload("/u/1"), await counting.openUpload("/u/2")];
+      for (const writer of writers) await fill(writer, 63);
+      expect(begun).toHaveLength(0);
+      for (const writer of writers) await fill(writer, 100);
+      expect(begun).toHaveLength(1);
+      const closed = Promise.all(writers.map((writer) => writer.close()));
+      gate.resolve();
+      await closed;
+      expect(writers.map((writer) => writer.sizeBytes / portion.length)).toEqual([163, 163]);
+    });
+
+    test("is not closed while it is still on its way to the disk", async () => {
+      const order: string[] = [];
+      const gate = Promise.withResolvers<void>();
+      const slow = withCalls({
+        write,
+        fsync: async () => {
+          await gate.promise;
+          order.push("synced");
+        },
+        close: (fd) => {
+          order.push("closed");
+          return fileSystemCalls.close(fd);
+        },
+      });
+      const writer = await slow.openUpload("/u/data");
+      await fill(writer, 64);
+      const closed = writer.close();
+      gate.resolve();
+      await closed;
+      expect(order).toEqual(["synced", "closed"]);
+    });
+
+    test("that the disk would not take is gone, and whoever comes next hears of it, once", async () => {
+      const failed = withCalls({ write, fsync: failing("EIO") });
+      const writer = await failed.openUpload("/u/data");
+      await fill(writer, 64);
+      expect(await failureOf(writer.close())).toMatchObject({ code: "io" });
+      expect(await storage.stat("/u/data")).toBeNull();
+      expect(writer.sizeBytes).toBe(0);
+
+      const other = await failed.openUpload("/u/data");
+      await fill(other, 64);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(await failureOf(other.append(portion))).toMatchObject({ code: "io" });
+      await other.close();
+      expect(await storage.stat("/u/data")).toBeNull();
+    });
   });
 });
 

@@ -24,6 +24,7 @@ import { publishFile } from "./publish.ts";
 import { writeWhole } from "./small-files.ts";
 import { isAbsent, isNoEntry, systemCode, toStorageError } from "./system-error.ts";
 import { UploadFile } from "./upload-file.ts";
+import { WriteBack } from "./write-back.ts";
 
 /** What rmdir says of a directory that stays: not empty, a symbolic link, a mount point. */
 const staysCodes: ReadonlySet<string | null> = new Set(["ENOTEMPTY", "EEXIST", "ENOTDIR", "EBUSY"]);
@@ -34,6 +35,7 @@ export class FilesystemStorage implements Storage {
   readonly #directories: DurableDirectories;
   readonly #health: HealthCheck;
   readonly #aliases: AliasGuard;
+  readonly #writeBack: WriteBack;
 
   /** `calls`: only tests give others than the system's. Looks at no disk yet. */
   constructor(rootDirectory: string, options: { readonly calls?: FileSystemCalls } = {}) {
@@ -43,6 +45,7 @@ export class FilesystemStorage implements Storage {
     this.#directories = new DurableDirectories(this.#calls, root);
     this.#health = new HealthCheck(this.#calls, this.#root);
     this.#aliases = new AliasGuard(this.#root);
+    this.#writeBack = new WriteBack(this.#calls);
   }
 
   stat(path: string): Promise<FileStat | null> {
@@ -94,6 +97,7 @@ export class FilesystemStorage implements Storage {
         fd,
         sizeBytes: fstatSync(fd).size,
         calls: this.#calls,
+        writeBack: this.#writeBack,
         settle: () => this.#directories.settle(dirname(absolutePath)),
       });
     });
