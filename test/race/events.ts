@@ -4,6 +4,7 @@
 import {
   BlobUnknownError,
   DeniedError,
+  type Digest,
   ManifestUnknownError,
   NameUnknownError,
 } from "../../src/oci/index.ts";
@@ -38,7 +39,7 @@ export interface Event {
   /** Its transaction: where it can be stopped, having looked and not yet decided. */
   readonly decides: keyof Index;
   /** Holds the exclusion of this when it decides (INV-3), so that a collection waits for it. */
-  readonly excludes?: (shape: Shape) => string;
+  readonly excludes?: (shape: Shape) => Digest;
   /** Granted for certain up to here; refused for certain from the next one on, but for "always". */
   readonly grantedIn: (scene: Scene) => readonly Stretch[];
   readonly refusedIn: (scene: Scene) => readonly Stretch[];

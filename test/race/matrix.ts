@@ -2,18 +2,22 @@
 // image, an index and a referrer, one caller and two, one repository and two. Whatever a client was told
 // is there is there for it, who was refused succeeds with the next push, and in the end exactly what is
 // needed is left (INV-1 to INV-6). Worked out in docs/design/garbage-collection.md, "The races".
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { RepositoryName } from "../../src/oci/index.ts";
-import { repositoriesRoot } from "../../src/storage/layout.ts";
+import { blobDataPath, repositoriesRoot } from "../../src/storage/layout.ts";
 import { checkInvariants, checkNothingElse, checkPull } from "../crash/check-world.ts";
 import { allDigests } from "../crash/content.ts";
 import { knownRepositories, prefixesOf } from "../crash/stored-tree.ts";
 import { type Event, events, isPossible, type Stretch } from "./events.ts";
+import type { Meant, Place } from "./gate.ts";
 import { allMoments, meantAt, type Moment, mustWait } from "./moments.ts";
 import { closeScene, collect, openScene, type Scene, turns, type Variant } from "./scene.ts";
-import { type Pushed, shapes } from "./shapes.ts";
+import { type Pushed, type Shape, shapes } from "./shapes.ts";
 
 const prefixes = prefixesOf(allDigests());
+
+// Each takes milliseconds, but the machine may be busy with others.
+setDefaultTimeout(60_000);
 
 /** Defines the tests of one shape. */
 export function defineRaces(shapeName: keyof typeof shapes): void {
@@ -40,9 +44,11 @@ export function defineRaces(shapeName: keyof typeof shapes): void {
             const { order, step, place } = moment;
             define(`${eventName} ${order} ${step} (${place})`, () => meet(variant, event, moment));
           }
-          define(`${eventName} has looked, then all of a collection, then it decides`, () =>
-            overtake(variant, event),
-          );
+          for (const stop of stopsOf(event, shape)) {
+            define(`${eventName} stops ${stop.where}, a collection passes, it goes on`, () =>
+              overtake(variant, event, stop),
+            );
+          }
         }
       });
     }
@@ -82,15 +88,35 @@ async function meet(variant: Variant, event: Event, moment: Moment): Promise<voi
 
 async function neverReached(running: Promise<unknown>, place: string): Promise<never> {
   await running;
-  throw new Error(`the collection never came to ${place}`);
+  throw new Error(`nobody came to ${place}`);
 }
 
-/** The event is stopped before its transaction, the collection runs as far as it can. */
-async function overtake(variant: Variant, event: Event): Promise<void> {
+interface Stop {
+  readonly where: string;
+  readonly place: Place;
+  readonly meant?: Meant;
+}
+
+/** Where a request is stopped: before its transaction, and when it has looked at the bytes. */
+function stopsOf(event: Event, shape: Shape): readonly Stop[] {
+  const decides: Stop = { where: "before it decides", place: `before ${event.decides}` };
+  const digest = event.excludes?.(shape);
+  if (digest === undefined) return [decides];
+  const path = blobDataPath(digest);
+  const looked: Stop = {
+    where: "when it has looked at the bytes",
+    place: "after stat",
+    meant: ([first]) => first === path,
+  };
+  return [decides, looked];
+}
+
+/** The request is stopped, the collection runs as far as it can. */
+async function overtake(variant: Variant, event: Event, stop: Stop): Promise<void> {
   const [scene, prepared] = await begin(variant, event);
-  const gate = scene.requesting.arm(`before ${event.decides}`);
+  const gate = scene.requesting.arm(stop.place, stop.meant);
   const acting = event.act(scene, prepared);
-  await Promise.race([gate.reached, neverReached(acting, event.decides)]);
+  await Promise.race([gate.reached, neverReached(acting, stop.place)]);
   let isOver = false;
   const running = collect(scene.world).finally(() => (isOver = true));
   if (event.excludes === undefined) {
