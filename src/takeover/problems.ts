@@ -73,6 +73,9 @@ export function isUnderWay(options: WalkOptions, path: string): boolean {
   }
 }
 
+/** In the reader's text for a name that is not UTF-8. */
+const escapeMark = String.raw`\x`;
+
 /** Reports the names in a directory that nothing of ours has. */
 export function* strayNames(
   options: WalkOptions,
@@ -83,7 +86,8 @@ export function* strayNames(
   const concerned = repository === undefined ? {} : { repository };
   for (const name of names) {
     const path = `${directory}/${name}`;
-    if (isUnderWay(options, path)) continue;
+    // One that is not UTF-8 cannot be looked at by this path, and no registry is writing it.
+    if (!name.includes(escapeMark) && isUnderWay(options, path)) continue;
     yield name.endsWith(".tmp")
       ? problemItem("leftover-file", path, {
           ...concerned,

@@ -228,16 +228,16 @@ test("a walk that is stopped ends with the reason, and finishes nothing", async 
 
 describe("symbolic links within the tree", () => {
   test("a part of another repository is not read again, nor looked at for a client", async () => {
-    const other = parseRepositoryName("second");
+    const alias = parseRepositoryName("second");
     for (const part of ["_layers", "_manifests"]) {
-      mkdirSync(`${tree.root}${repositoriesRoot}/${other}`, { recursive: true });
-      symlinkSync(`../${name}/${part}`, `${tree.root}${repositoriesRoot}/${other}/${part}`);
+      mkdirSync(`${tree.root}${repositoriesRoot}/${alias}`, { recursive: true });
+      symlinkSync(`../${name}/${part}`, `${tree.root}${repositoriesRoot}/${alias}/${part}`);
     }
     expect(await takeover.run("first-build")).toMatchObject({ repositories: 1, manifests: 2 });
     expect(await takeover.has("unknown-name", "second/_layers")).toBe(true);
     const layer: Difference = {
       kind: "layer",
-      repository: other,
+      repository: alias,
       digest: first.layer,
       there: true,
     };
@@ -246,7 +246,7 @@ describe("symbolic links within the tree", () => {
     // What was there before it became a second name is gone with it.
     await takeover.index.absorb([layer], { ...options, recheck: false });
     expect((await takeover.run("compare")).found).toEqual(new Map([["layer", 1]]));
-    expect(await takeover.index.findBlob(other, first.layer)).toBeNull();
+    expect(await takeover.index.findBlob(alias, first.layer)).toBeNull();
     expect(await takeover.index.findBlob(name, first.layer)).not.toBeNull();
   });
 });

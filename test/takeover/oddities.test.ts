@@ -72,11 +72,6 @@ describe("links", () => {
     expect(await takeover.index.findBlob(name, bent.layer)).not.toBeNull();
   });
 
-  test("a garbage layer link likewise", async () => {
-    tree.put(layerLinkPath(name, bent.layer), "sha256:tooshort");
-    await expectTakenOver({ kind: "bad-link", path: bent.layer.slice(7), kept: bentParts() });
-  });
-
   test("a newline after the digest is nothing to speak of", async () => {
     tree.put(layerLinkPath(name, bent.layer), `${bent.layer}\n`);
     tree.put(tagCurrentLinkPath(name, bentTag), `${bent.digest}\n`);
@@ -152,9 +147,7 @@ describe("links", () => {
     tree.put(`${revisionLinkPath(name, ok.digest)}.4b1f.tmp`, "sha256:");
     const fresh = `${tagCurrentLinkPath(name, bentTag)}.4b1f.tmp`;
     tree.put(fresh, "");
-    // However long the first build takes: it has only just been written.
-    const later = new Date(Date.now() + 3_600_000);
-    utimesSync(tree.root + fresh, later, later);
+    utimesSync(tree.root + fresh, 2 ** 32, 2 ** 32); // however long the first build takes
     await expectTakenOver({ kind: "leftover-file", path: "revisions" });
     const paths = (await takeover.problems()).map(({ path }) => path);
     expect(paths.some((path) => path.includes("tags/bent/current"))).toBe(false);
@@ -376,6 +369,7 @@ describe("names", () => {
     await takeover.run("first-build");
     const unknown = (await takeover.problems()).filter(({ kind }) => kind === "unknown-name");
     expect(unknown.length).toBe(6);
+    expect((await takeover.verify()).problems["unknown-name"]).toBeGreaterThanOrEqual(3);
     expect(unknown.every(({ path }) => /^[\u0020-\u007e]+$/.test(path))).toBe(true);
     expect(await takeover.collect()).toEqual(new Set());
   });

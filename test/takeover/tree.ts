@@ -55,15 +55,17 @@ export class Tree {
   /** Moves a directory so far down that no system call takes its path; returns the first such path. */
   moveDeep(from: string): string {
     const name = "d".repeat(200);
+    // From the inside out, so that each step has a short path.
+    let at = this.root + from;
     let path = dirname(from);
-    while (this.root.length + path.length <= pathBytesMax) path += `/${name}`;
-    const steps = `mkdir ${name} && cd ${name} && `.repeat(
-      (path.length - dirname(from).length) / 201,
-    );
-    // By way of the working directory: a shell's own paths are short.
-    const script = `cd "$1" && mv "$2" "$3" && ${steps} mv "$3" .`;
-    const spare = `${this.root}/moved`;
-    execFileSync("sh", ["-c", script, "sh", this.root + dirname(from), basename(from), spare]);
+    for (let n = 1; this.root.length + path.length <= pathBytesMax; n++) {
+      const next = `${this.root}/around-${n}`;
+      mkdirSync(next);
+      renameSync(at, `${next}/${n === 1 ? basename(from) : name}`);
+      at = next;
+      path += `/${name}`;
+    }
+    renameSync(at, `${this.root}${dirname(from)}/${name}`);
     return path;
   }
 
