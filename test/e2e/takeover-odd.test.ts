@@ -1,6 +1,6 @@
 // A tree that the classic registry wrote and life has bent. Ours starts on it, says what it found odd,
 // serves what is intact, and its collector neither stops at anything nor takes what is reachable.
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
 
@@ -214,6 +214,26 @@ describeWith(["docker-registry"], "a bent tree", () => {
       expect(result.exitCode, `${result.stdout}\n${result.stderr}`).toBe(0);
       const reachable = served.flatMap((repository) => digestsOf(okIn(repository)));
       await expectStored(sandbox, reachable);
+    }),
+  );
+
+  test(
+    "a directory that cannot be listed: nothing is collected, exit 1, and it says why",
+    withSandbox(async (sandbox) => {
+      await makeBentTree(sandbox);
+      await symlink("/nowhere/at/all", join(sandbox.tree, "repositories/unmounted"));
+      const before = await storedDigests(sandbox);
+      const dryRun = await sandbox.command("garbage-collect", "-m", "--dry-run", "--grace", "0s");
+      const result = await sandbox.command("garbage-collect", "-m", "--grace", "0s");
+      for (const { exitCode, stderr } of [dryRun, result]) {
+        expect(exitCode, stderr).toBe(1);
+        expect(stderr).toContain("repositories/unmounted");
+        expect(stderr).toContain("cannot be listed");
+      }
+      expect(await storedDigests(sandbox)).toEqual(before);
+      const verified = await sandbox.command("verify");
+      expect(verified.exitCode, verified.stderr).toBe(1);
+      expect(verified.stdout).toContain("unlistable-directory");
     }),
   );
 
