@@ -25,6 +25,7 @@ import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
+import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index } from "./registry/ports/index.ts";
@@ -163,7 +164,7 @@ async function openRoot(
     if (isRebuild) await adoptRoot(owned.index, owned.storage);
     else await checkRootIdentity(owned.index, owned.storage);
     // What the tree still owes comes first: only then may the two be compared (INV-2).
-    await root.follower.catchUp();
+    await catchUpAsFits(root.follower, logger);
     await owned.index.interruptRuns(systemClock.now());
     if (isRebuild) {
       const onProgress = await reindexProgress(root.index, options.asked);
@@ -181,6 +182,18 @@ async function openRoot(
 }
 
 const never = new AbortController().signal;
+
+/** A full disk must not keep a registry from starting: what it is to be freed with comes after that. */
+async function catchUpAsFits(follower: TreeFollower, logger: Logger): Promise<void> {
+  try {
+    await follower.catchUp();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    logger.error("the disk is full: links of pushes cannot be written yet; delete and collect");
+    // What is owed stays owed, and is believed before the tree (INV-2).
+    follower.wake();
+  }
+}
 
 function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   const { index, storage, lock, rootDirectory } = owned;

@@ -2,6 +2,7 @@
 // Keeps no state of its own: what is done is in the index, so that it can stop between any two batches
 // and the next run goes on (INV-3, INV-6). Design: docs/design/garbage-collection.md.
 import type { Digest } from "../oci/index.ts";
+import { inHalves, isFull } from "../registry/in-halves.ts";
 import type {
   BlobFact,
   BlobStanding,
@@ -70,7 +71,7 @@ export class Tally {
 
 /** True: to the end; false: stopped by the signal. */
 export async function executeCollection(run: Execution, tally: Tally): Promise<boolean> {
-  const { index, tree } = run.parts;
+  const { index } = run.parts;
   const now = monotonic(run);
   const isBackground = run.options.background !== undefined;
   if (!isBackground) await run.begin();
@@ -93,7 +94,7 @@ export async function executeCollection(run: Execution, tally: Tally): Promise<b
     } while (!run.signal.aborted && run.isAskedAgain());
   }
   await tidy(run, tally, now);
-  await tree.catchUp();
+  await letTreeFollow(run);
   // A run that has found nothing to do has nothing to give back either.
   if (!isBackground || !tally.isEmpty) await index.checkpoint();
   return !run.signal.aborted;
@@ -109,6 +110,17 @@ async function expireUploads({ parts, begin, signal }: Execution, tally: Tally):
     tally.fail(`abandoned uploads could not be ended: ${messageOf(error)}`);
   }
   if (tally.uploads > 0) await begin();
+}
+
+/** What was removed is gone from the tree when this resolves. */
+async function letTreeFollow({ parts: { tree } }: Execution): Promise<void> {
+  try {
+    await tree.catchUp();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    // Nothing could be freed: links of pushes go on waiting for space, which is no failure of a collection.
+    tree.wake();
+  }
 }
 
 /** Time within a run never goes back: what its first pass puts into the queue is due in the second. */
@@ -180,10 +192,9 @@ async function removeManifestsOnce(
     tally.candidates += page.length;
     if (page.some(({ keptBy }) => keptBy === null)) await run.begin();
     const begunMs = performance.now();
-    const removed = await index.removeManifests(
-      page.map(({ repository, digest }) => ({ repository, digest })),
-      at,
-    );
+    const keys = page.map(({ repository, digest }) => ({ repository, digest }));
+    const removals = await inHalves(keys, (part) => index.removeManifests(part, at));
+    const removed = removals.flat();
     removedInRound += removed.length;
     tally.manifests += removed.length;
     if (removed.length > 0) tree.wake();
@@ -211,15 +222,14 @@ async function removeBlobs(run: Execution, pass: Pass): Promise<void> {
     });
     if (page.length === 0) return;
     const begunMs = performance.now();
-    const {
-      condemned,
-      linksRemoved,
-      left = 0,
-    } = await index.condemn(
-      page.map(({ repository, digest }) => ({ repository, digest })),
-      { nowMs: clock.now(), foreignGraceMs: run.options.foreignGraceMs, lockMsMax },
-    );
+    const keys = page.map(({ repository, digest }) => ({ repository, digest }));
+    const { foreignGraceMs } = run.options;
+    const terms = { nowMs: clock.now(), foreignGraceMs, lockMsMax };
+    const outcomes = await inHalves(keys, (part) => index.condemn(part, terms));
     const tookMs = Math.min(performance.now() - begunMs, batchRestMsMax);
+    const condemned = outcomes.flatMap((outcome) => outcome.condemned);
+    const linksRemoved = outcomes.flatMap((outcome) => outcome.linksRemoved);
+    const left = outcomes.reduce((sum, outcome) => sum + (outcome.left ?? 0), 0);
     pass.tally.candidates += page.length - left;
     if (linksRemoved.length > 0) await run.begin();
     pass.tally.links += linksRemoved.length;
@@ -261,7 +271,8 @@ async function removeCondemned(
   await run.begin();
   for (const blob of condemned) await run.tell({ kind: "blob-eligible", ...blob });
   const { removed, failed } = await removeBytes(run, condemned);
-  await run.parts.index.forget(removed.map(({ digest }) => digest));
+  const digests = removed.map(({ digest }) => digest);
+  await inHalves(digests, (part) => run.parts.index.forget(part));
   for (const blob of removed) {
     tally.blobs += 1;
     tally.bytes += blob.sizeBytes;

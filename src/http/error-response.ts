@@ -82,7 +82,9 @@ function registryFailure(error: RegistryError): Failure {
 
 function storageFailure(error: StorageError): Failure {
   if (error.code === "full") {
-    const said = { code: "UNAVAILABLE", message: "the registry's storage is full" } as const;
+    const message =
+      "the registry's disk is full, and nothing was stored: delete images and run registry garbage-collect, or make room, then try again";
+    const said = { code: "UNAVAILABLE", message } as const;
     return failure(507, said, { kind: "fault" });
   }
   const said = { code: "UNKNOWN", message: "the registry's storage failed" } as const;

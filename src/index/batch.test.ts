@@ -51,7 +51,7 @@ describe("a batch of operations", () => {
   beforeEach(() => {
     sql = new CountingSql(new Database(":memory:", { strict: true }));
     migrate(sql);
-    context = { sql, probe };
+    context = { sql, probe, room: null };
   });
 
   test("many share a commit, and each gets its answer", () => {
@@ -116,7 +116,7 @@ describe("a batch of operations", () => {
 
   test("a batch ends when its time is up; at least one is run", () => {
     const slow = { ...probe, blobSizeBytes: (): null => (Bun.sleepSync(10), null) };
-    context = { sql, probe: slow };
+    context = { sql, probe: slow, room: null };
     const looking = call("absorb", {
       differences: [{ kind: "blob", digest: digestNo(1), sizeBytes: 1, modifiedMs: 0 }],
       options: { nowMs: 1, recheck: true },

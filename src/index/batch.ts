@@ -10,6 +10,8 @@ export interface Call {
   readonly args: readonly unknown[];
   /** Not begun after this; milliseconds since the epoch. */
   readonly deadlineMs: number;
+  /** It has found the disk full, and may use what is kept for that. */
+  readonly usesReserve?: boolean;
 }
 
 export type Outcome =
@@ -48,6 +50,7 @@ export function runBatch(
       outcomes.push(runOne(context, call));
       if (performance.now() - started > batchMsMax) break;
     }
+    context.room?.claim();
     context.sql.run("COMMIT");
     if (!stillOurs()) throw filesGone();
     return outcomes;
@@ -75,6 +78,7 @@ function runOne(context: WriteContext, call: Call): Outcome {
   if (Date.now() > call.deadlineMs) return { id: call.id, ok: null };
   context.sql.run("SAVEPOINT operation");
   try {
+    if (call.usesReserve === true) context.room?.giveUpReserve();
     const operation = operations[call.name] as (
       context: WriteContext,
       ...args: readonly unknown[]

@@ -50,7 +50,7 @@ class Bench {
   }
 
   get context() {
-    return { sql: this.sql, probe: { link: () => null, blobSizeBytes: () => null } };
+    return { sql: this.sql, probe: { link: () => null, blobSizeBytes: () => null }, room: null };
   }
 
   /** Takes out of the queue, as a collection does, whatever is held now. */

@@ -5,20 +5,26 @@ import { StorageError } from "../registry/ports/storage.ts";
 import { FilesystemTreeProbe } from "../storage/filesystem/tree-probe.ts";
 import { type Call, type Outcome, runBatch } from "./batch.ts";
 import { OpenFiles } from "./open-files.ts";
-import type { WriteContext } from "./operations.ts";
+import { adding, type WriteContext } from "./operations.ts";
+import { Room } from "./room.ts";
 import { IndexDamagedError, openWriter, translateError } from "./sql.ts";
 import type { Answer, FromWorker, PlainError, ToWorker } from "./worker-messages.ts";
 
 declare const self: Worker;
 
 interface Opened {
-  readonly context: WriteContext;
+  readonly path: string;
+  readonly context: WriteContext & { readonly room: Room };
   readonly files: OpenFiles;
 }
+
+/** How often a disk that was full is asked whether it can give back what is kept. */
+const refillMs = 1_000;
 
 let opened: Opened | null = null;
 let waiting: Call[] = [];
 let scheduled = false;
+let refillAtMs = 0;
 
 function post(message: FromWorker): void {
   self.postMessage(message);
@@ -36,8 +42,10 @@ function plain(error: unknown): PlainError {
 
 function open(path: string, rootDirectory: string): void {
   try {
-    const context = { sql: openWriter(path), probe: new FilesystemTreeProbe(rootDirectory) };
-    opened = { context, files: new OpenFiles([path, `${path}-wal`]) };
+    const sql = openWriter(path);
+    const probe = new FilesystemTreeProbe(rootDirectory);
+    const context = { sql, probe, room: new Room(sql, path) };
+    opened = { path, context, files: new OpenFiles([path, `${path}-wal`]) };
     post({ kind: "opened" });
   } catch (error) {
     post({ kind: "refused", error: plain(translateError(error)) });
@@ -51,11 +59,17 @@ function answerOf(outcome: Outcome): Answer {
 function drain(): void {
   scheduled = false;
   if (opened === null || waiting.length === 0) return;
-  const { context, files } = opened;
+  const ours = opened;
+  const { context, files } = ours;
+  refill(ours);
   const outcomes = runBatch(context, waiting, () => files.areUnchanged());
+  const calls = waiting.slice(0, outcomes.length);
   waiting = waiting.slice(outcomes.length);
-  if (outcomes.some(isFull)) makeRoom(opened);
-  post({ kind: "answers", answers: outcomes.map(answerOf) });
+  const answers = outcomes.map((outcome, n) => {
+    const call = calls[n];
+    return call !== undefined && isFull(outcome) ? runOnFullDisk(ours, call) : outcome;
+  });
+  post({ kind: "answers", answers: answers.map(answerOf) });
   schedule();
 }
 
@@ -64,14 +78,34 @@ function isFull(outcome: Outcome): boolean {
   return outcome.error instanceof StorageError && outcome.error.code === "full";
 }
 
-/** What the log holds takes less in the file, so that whoever comes next may find space. */
-function makeRoom({ context, files }: Opened): void {
+/** Once more, by itself, in a log that begins anew; a removal also with the space that is kept for it. */
+function runOnFullDisk(ours: Opened, call: Call): Outcome {
+  const outcome = runInEmptyLog(ours, call);
+  if (!isFull(outcome) || adding.has(call.name)) return outcome;
+  return runInEmptyLog(ours, { ...call, usesReserve: true });
+}
+
+function runInEmptyLog({ context, files }: Opened, call: Call): Outcome {
   try {
-    context.sql.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  } catch {
-    // As full as before: those who asked have been told.
+    context.room.emptyLog();
+    const [outcome] = runBatch(context, [call], () => files.areUnchanged());
+    if (outcome !== undefined) return outcome;
+  } catch (error) {
+    return { id: call.id, ok: false, error: translateError(error) };
   }
-  files.haveShrunk();
+  throw new Error(`${call.name} was not run`);
+}
+
+/** What removals used up on a full disk is kept again once there is space, before clients add anything. */
+function refill({ context, files }: Opened): void {
+  if (!context.room.isShort || Date.now() < refillAtMs || !files.areUnchanged()) return;
+  refillAtMs = Date.now() + refillMs;
+  try {
+    context.room.emptyLog();
+    context.room.fill();
+  } catch {
+    // An index that is damaged, say: whoever asks for a change next is told.
+  }
 }
 
 /** Lets the calls that have already arrived come in before the transaction begins. */
@@ -85,8 +119,19 @@ function schedule(): void {
 function checkpoint(): void {
   if (opened === null) return;
   while (waiting.length > 0) drain();
-  opened.context.sql.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  opened.context.room.fill();
+  opened.context.room.shrinkLog();
   opened.files.haveShrunk();
+}
+
+/** Leaves a log that keeps its blocks and holds nothing, so that the database is complete by itself. */
+function close(): void {
+  if (opened === null) return;
+  const { path, context, files } = opened;
+  const isEmptied = context.room.emptyLog() && files.areUnchanged();
+  context.sql.close();
+  opened = null;
+  if (isEmptied) Room.voidLog(path);
 }
 
 function answer(id: number, work: () => void): void {
@@ -113,8 +158,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "close":
       answer(data.id, () => {
         checkpoint();
-        opened?.context.sql.close();
-        opened = null;
+        close();
       });
       break;
   }

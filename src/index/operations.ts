@@ -7,6 +7,7 @@ import * as deleting from "./deleting.ts";
 import * as deletions from "./deletions.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
+import type { Room } from "./room.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
@@ -15,6 +16,8 @@ import type { Sql } from "./sql.ts";
 export interface WriteContext {
   readonly sql: Sql;
   readonly probe: TreeProbe;
+  /** Null: an index in memory, for which no space is kept. */
+  readonly room: Room | null;
 }
 
 /** Turns `(sql, ...arguments)` into the form that a writer calls. */
@@ -58,6 +61,17 @@ export const operations = {
 } as const;
 
 export type OperationName = keyof typeof operations;
+
+/** What clients add with. Everything else may use the space that is kept for a full disk. */
+export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
+  "beginUpload",
+  "touchUpload",
+  "finishUpload",
+  "mountBlob",
+  "findAndLeaseBlob",
+  "findAndLeaseManifest",
+  "acceptManifest",
+]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown
   ? Args

@@ -222,6 +222,11 @@ CREATE TABLE runs (
 CREATE INDEX runs_under_way ON runs (id) WHERE ended_at IS NULL;
 `;
 
+/** Pages that are kept for removals on a full disk (room.ts). */
+const reserve = `
+CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
   (match) => match[1] ?? "",
@@ -231,4 +236,4 @@ export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\
 export const factSchema = facts;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts, deletions + runs];
+export const migrations: readonly string[] = [own + facts, deletions + runs, reserve];

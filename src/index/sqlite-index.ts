@@ -54,7 +54,7 @@ function makeDirectory(path: string): void {
 export function createMemoryIndex(probe: TreeProbe): Index {
   const sql = new Sql(new Database(":memory:", { strict: true }));
   migrate(sql);
-  return createIndex(sql, new InlineWriter({ sql, probe }));
+  return createIndex(sql, new InlineWriter({ sql, probe, room: null }));
 }
 
 function createIndex(sql: Sql, writer: Writer): Index {

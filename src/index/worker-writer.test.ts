@@ -1,7 +1,7 @@
 // The index on disk as its callers see it: many at once, one fsync for many, and each reads what it wrote.
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UnavailableError } from "../oci/index.ts";
@@ -131,12 +131,26 @@ describe("the index on disk", () => {
     expect(await index.findBlob(repo("a"), blobNo(3))).not.toBeNull();
   });
 
-  test("after a checkpoint the log is empty, and everything is in the file", async () => {
-    await world.upload("a", 1);
+  test("after a checkpoint the log has its kept size, and everything is in the file", async () => {
+    await Promise.all(Array.from({ length: 500 }, (_, n) => world.upload(`r${n}`, n)));
+    const grown = readFileSync(`${path}-wal`).byteLength;
     await index.checkpoint();
-    expect(readFileSync(`${path}-wal`).byteLength).toBe(0);
+    expect(readFileSync(`${path}-wal`).byteLength).toBeLessThan(grown);
+    expect(readFileSync(`${path}-wal`).byteLength).toBeGreaterThanOrEqual(128 * 1024);
+    // The log beside the file is not asked.
+    copyFileSync(path, `${path}.copy`);
+    const copy = new Database(`${path}.copy`, { readonly: true });
+    expect(copy.query("SELECT blobs FROM totals").get()).toEqual({ blobs: 500 });
+    copy.close();
+  });
+
+  test("closed, the log keeps its blocks, and the file is complete without it", async () => {
+    await world.upload("a", 1);
     await world.upload("a", 2);
     await index.close();
+    const log = readFileSync(`${path}-wal`);
+    expect(log.byteLength).toBeGreaterThanOrEqual(128 * 1024);
+    expect(log.subarray(0, 32).every((byte) => byte === 0)).toBe(true);
     const file = new Database(path, { readonly: true });
     expect(file.query("SELECT blobs FROM totals").get()).toEqual({ blobs: 2 });
     file.close();

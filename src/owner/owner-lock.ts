@@ -2,7 +2,15 @@
 // Bun has no flock) dies with the process however it dies; `plimsoll/owner.json` only says who it is.
 // The lock file must never be opened twice in one process: closing either handle would drop the lock.
 import { Database, SQLiteError } from "bun:sqlite";
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -107,15 +115,40 @@ export class OwnerLock {
 
   #write(): void {
     const temporary = `${this.#recordPath}.tmp`;
-    writeFileSync(temporary, `${JSON.stringify(this.#owner)}\n`);
-    renameSync(temporary, this.#recordPath);
+    try {
+      writeFileSync(temporary, `${JSON.stringify(this.#owner)}\n`);
+      renameSync(temporary, this.#recordPath);
+    } catch (error) {
+      // A full disk must not keep anybody from owning the root: the lock does, this is for messages.
+      if (!isForWantOfSpace(error)) throw error;
+      rmSync(temporary, { force: true });
+      this.#beat();
+    }
   }
+
+  /** Says that the owner lives, on a disk with no space to say more. */
+  #beat(): void {
+    try {
+      const now = new Date();
+      utimesSync(this.#recordPath, now, now);
+    } catch (error) {
+      // There is no record yet, and no space for one.
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    }
+  }
+}
+
+function isForWantOfSpace(error: unknown): boolean {
+  return (
+    error instanceof Error && "code" in error && /^(?:ENOSPC|EDQUOT)$/.test(String(error.code))
+  );
 }
 
 function lockFile(path: string, rootDirectory: string, recordPath: string): Database {
   const database = new Database(path, { create: true, readwrite: true });
   try {
-    database.run("PRAGMA busy_timeout = 0");
+    // In memory: a journal on disk would want space, and nothing is ever written.
+    database.run("PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY");
     database.run("BEGIN EXCLUSIVE");
     return database;
   } catch (error) {

@@ -8,6 +8,7 @@ import {
   tagsDirectory,
   treePlacePath,
 } from "../storage/layout.ts";
+import { inHalves, isFull } from "./in-halves.ts";
 import type { Index, RedoRecord, TreePlace } from "./ports/index.ts";
 import type { SmallFileChange, Storage } from "./ports/storage.ts";
 import type { Reports } from "./services.ts";
@@ -77,10 +78,28 @@ export class TreeFollower {
       const records = await index.pendingRedo(batchMax);
       const last = records.at(-1);
       if (last === undefined) return;
-      await this.#apply(records);
-      await index.clearRedo(records);
+      await this.#applyAsFits(records);
+      await this.#clear(records);
       applied = last.version;
     }
+  }
+
+  /** On a disk that is too full for a link, what goes from the tree goes all the same. */
+  async #applyAsFits(records: readonly RedoRecord[]): Promise<void> {
+    try {
+      await this.#apply(records);
+    } catch (error) {
+      const removals = records.filter(({ stands }) => !stands);
+      if (isFull(error) && removals.length > 0) {
+        await this.#apply(removals);
+        await this.#clear(removals);
+      }
+      throw error;
+    }
+  }
+
+  async #clear(records: readonly RedoRecord[]): Promise<void> {
+    await inHalves(records, (part) => this.#parts.index.clearRedo(part));
   }
 
   async #apply(records: readonly RedoRecord[]): Promise<void> {

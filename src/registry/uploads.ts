@@ -19,6 +19,7 @@ import {
   uploadStartedAtPath,
 } from "../storage/layout.ts";
 import { BackgroundWork } from "./background-work.ts";
+import { isFull } from "./in-halves.ts";
 import type { BlobFact, Caller, UploadFact } from "./ports/index.ts";
 import type { SmallFileChange } from "./ports/storage.ts";
 import type { UploadBody, Uploads } from "./registry.ts";
@@ -135,8 +136,8 @@ export class UploadService implements Uploads {
     try {
       if (changes.length > 0) await storage.applyChanges(changes);
     } catch (error) {
-      // Something else may lie in its place. Not worth failing a stop: its last write counts then.
-      reports.error("could not write down when an upload began", error);
+      // Nor must a full disk spoil a stop. They go on all the same, and the next stop says since when.
+      if (!isFull(error)) reports.error("could not write down when an upload began", error);
     }
   }
 
@@ -191,21 +192,25 @@ export class UploadService implements Uploads {
     const session = await this.#sessions.resume(upload, { path, sizeBytes: before });
     const writer = await this.#parts.storage.openUpload(path);
     try {
-      for await (const chunk of body.stream) {
-        const received = writer.sizeBytes - before + chunk.byteLength;
-        if (body.lengthBytes !== null && received > body.lengthBytes) break;
-        // Hashed here while another thread writes it.
-        const appended = writer.append(chunk);
-        session.hasher.update(chunk);
-        session.hashedBytes += chunk.byteLength;
-        await appended;
-        await this.#touch(upload, session, caller);
+      try {
+        for await (const chunk of body.stream) {
+          const received = writer.sizeBytes - before + chunk.byteLength;
+          if (body.lengthBytes !== null && received > body.lengthBytes) break;
+          // Hashed here while another thread writes it.
+          const appended = writer.append(chunk);
+          session.hasher.update(chunk);
+          session.hashedBytes += chunk.byteLength;
+          await appended;
+          await this.#touch(upload, session, caller);
+        }
+      } finally {
+        await writer.close();
       }
     } catch (error) {
       this.#sessions.forgetDigest(id);
+      // Bytes that nobody was told of must not be what keeps a full disk full.
+      if (isFull(error)) await this.#takeBack(upload, before);
       throw error;
-    } finally {
-      await writer.close();
     }
     const received = writer.sizeBytes - before;
     if (body.lengthBytes !== null && received !== body.lengthBytes) {

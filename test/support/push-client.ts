@@ -19,7 +19,7 @@ const pushAttempts = 10;
 const busyPauseMs = 500;
 
 /** An answer that was not the expected one. */
-class UnexpectedAnswerError extends Error {
+export class UnexpectedAnswerError extends Error {
   override readonly name = "UnexpectedAnswerError";
   constructor(
     readonly request: string,
