@@ -17,8 +17,16 @@ const projectDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
 const allowed = {
   "src/main.ts": ["src/cli"],
   "src/compose.ts": ["src"],
+  "src/compose-root.ts": ["src"],
   "src/compose-verify.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
+  "src/renewal.ts": [
+    "src/index",
+    "src/registry",
+    "src/takeover",
+    "src/owner",
+    "type src/observability",
+  ],
   "src/cli": [
     "src/compose.ts",
     "src/oci",

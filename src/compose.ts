@@ -1,17 +1,12 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
-// could decide for itself.
-import { existsSync, renameSync } from "node:fs";
-import { join, resolve } from "node:path";
+// could decide for itself. How a root is opened: compose-root.ts.
+import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
-import { httpOptions, manifestValidation, scheduleOptions } from "./config-mapping.ts";
-import { CollectionSchedule, Collector, parseCollectOptions } from "./gc/index.ts";
-import { logRun, pauseFor, systemTimers, tellHistory } from "./gc/index.ts";
+import { httpOptions, scheduleOptions } from "./config-mapping.ts";
+import { CollectionSchedule, parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
 import { type RunningServer, startDebugServer, startServer } from "./http/index.ts";
-import { createMemoryIndex, openIndex } from "./index/sqlite-index.ts";
-import { IndexDamagedError } from "./index/sql.ts";
 import type { Logger, Logs } from "./observability/index.ts";
-import type { Digest } from "./oci/index.ts";
 import {
   type Asker,
   askOwner,
@@ -20,260 +15,17 @@ import {
   OwnerSilentError,
   serveControl,
 } from "./owner/control-socket.ts";
-import { ownDirectory, OwnerLock, RootOwnedError } from "./owner/owner-lock.ts";
-import { makeRootDirectory } from "./owner/root-directory.ts";
-import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
+import { RootOwnedError } from "./owner/owner-lock.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
-import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
-import { isFull } from "./registry/in-halves.ts";
-import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
 import { systemClock } from "./registry/ports/clock.ts";
-import type { Index } from "./registry/ports/index.ts";
-import type { Storage } from "./registry/ports/storage.ts";
-import type { Reports } from "./registry/services.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
-import { TreeFollower } from "./registry/tree-follower.ts";
-import { UploadExpiry } from "./registry/upload-expiry.ts";
-import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
-import { MemoryStorage } from "./storage/memory.ts";
-import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
-import { TreeLook } from "./takeover/look.ts";
 
-/** A root that this process owns, with everything that works on it. */
-export interface OpenRoot {
-  /** Null for storage in memory. */
-  readonly tree: { readonly rootDirectory: string; readonly indexPath: string } | null;
-  readonly index: Index;
-  readonly storage: Storage;
-  readonly locks: DigestLocks;
-  readonly services: RegistryServices;
-  readonly follower: TreeFollower;
-  readonly collector: Collector;
-  /** Null when abandoned uploads are left alone. */
-  readonly expiry: UploadExpiry | null;
-  readonly agreement: Agreement;
-  /** Where this process listens, for the messages of those who come later. */
-  announce(address: string): void;
-  /** Lets the tree follow the last facts, empties the log, and gives the root up. */
-  close(): Promise<void>;
-}
-
-interface Owned {
-  readonly index: Index;
-  readonly storage: Storage;
-  readonly lock: OwnerLock | null;
-  readonly rootDirectory: string | null;
-}
-
-export function rootDirectoryOf(config: Config): string | null {
-  const { driver } = config.storage;
-  return driver.kind === "filesystem" ? resolve(driver.rootDirectory) : null;
-}
-
-async function own(config: Config, logger: Logger, command: string): Promise<Owned> {
-  const rootDirectory = rootDirectoryOf(config);
-  if (rootDirectory === null) {
-    const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
-    await index.markComplete();
-    return { index, storage: new MemoryStorage(), lock: null, rootDirectory };
-  }
-  makeRootDirectory(rootDirectory);
-  const lock = OwnerLock.acquire(rootDirectory, command);
-  try {
-    if (lock.network !== null) {
-      logger.warn(
-        `the root is on a network file system (${lock.network}): only one host may use it at a time`,
-      );
-    }
-    const index = await openIndexOrSetAside(
-      indexPath(config, rootDirectory),
-      rootDirectory,
-      logger,
-    );
-    return { index, storage: new FilesystemStorage(rootDirectory), lock, rootDirectory };
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
-}
-
-function indexPath(config: Config, rootDirectory: string): string {
-  return config.index.path ?? join(rootDirectory, ownDirectory, "index.db");
-}
-
-/** A damaged index is kept for whoever wants to look at it; the tree has all that matters. */
-async function openIndexOrSetAside(
-  path: string,
-  rootDirectory: string,
-  logger: Logger,
-): Promise<Index> {
-  try {
-    return await openIndex(path, rootDirectory);
-  } catch (error) {
-    if (!(error instanceof IndexDamagedError)) throw error;
-    const aside = `${path}.damaged`;
-    for (const suffix of ["", "-wal", "-shm"]) {
-      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-    }
-    logger.error(
-      `the index is damaged (${error.message}); it was moved to ${aside} and is built again from the tree`,
-    );
-    return await openIndex(path, rootDirectory);
-  }
-}
-
-function logTo(logger: Logger): AgreementParts["log"] {
-  return {
-    info: (message) => {
-      logger.info(message);
-    },
-    warn: (message) => {
-      logger.warn(message);
-    },
-  };
-}
-
-function reportsTo(logger: Logger): Reports {
-  return {
-    info: (message) => {
-      logger.info(message);
-    },
-    error: (message, error) => {
-      logger.error(message, { error: error instanceof Error ? error.message : String(error) });
-    },
-  };
-}
-
-/** Opens a root: afterwards the index is complete, and agrees with the tree or is being compared with it. */
-async function openRoot(
-  config: Config,
-  logger: Logger,
-  options: {
-    readonly command: string;
-    readonly signal?: AbortSignal;
-    /** Of a command; none: a server. */
-    readonly asked?: { readonly options: unknown; readonly tell: Asker["tell"] };
-  },
-): Promise<OpenRoot> {
-  const owned = await own(config, logger, options.command);
-  const root = composeRoot(config, logger, owned);
-  options.signal?.addEventListener("abort", () => void root.agreement.stop());
-  const isRebuild = options.command === "reindex";
-  try {
-    // A rebuild believes the tree that is there; everybody else asks whether it is the right one.
-    if (isRebuild) await adoptRoot(owned.index, owned.storage);
-    else await checkRootIdentity(owned.index, owned.storage);
-    // What the tree still owes comes first: only then may the two be compared (INV-2).
-    await catchUpAsFits(root.follower, logger);
-    await owned.index.interruptRuns(systemClock.now());
-    if (isRebuild) {
-      const onProgress = await reindexProgress(root.index, options.asked);
-      await root.agreement.rebuild(options.signal ?? never, onProgress);
-    }
-    // A comparison would mend what verify is to find, and a server answers before it begins to compare.
-    else if (options.command !== "garbage-collect") {
-      await root.agreement.buildIfIncomplete();
-    } else await root.agreement.begin();
-    return root;
-  } catch (error) {
-    await root.close();
-    throw error;
-  }
-}
-
-const never = new AbortController().signal;
-
-/** A full disk must not keep a registry from starting: what it is to be freed with comes after that. */
-async function catchUpAsFits(follower: TreeFollower, logger: Logger): Promise<void> {
-  try {
-    await follower.catchUp();
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    logger.error("the disk is full: links of pushes cannot be written yet; delete and collect");
-    // What is owed stays owed, and is believed before the tree (INV-2).
-    follower.wake();
-  }
-}
-
-function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
-  const { index, storage, lock, rootDirectory } = owned;
-  const clock = systemClock;
-  const tree =
-    rootDirectory === null ? null : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
-  const reports = reportsTo(logger);
-  const locks = new KeyedLocks<Digest>();
-  const follower = new TreeFollower({ index, storage, reports });
-  const lookup = new TreeLook({ index, storage, clock });
-  const agreement = new Agreement({
-    index,
-    tree,
-    clock,
-    isExclusive: config.index.exclusive,
-    log: logTo(logger),
-  });
-  const services = createRegistry({
-    index,
-    storage,
-    locks,
-    clock,
-    reports,
-    followTree: () => {
-      follower.wake();
-    },
-    treeLookup: () => (agreement.isAgreed ? null : lookup),
-    options: {
-      graceMs: config.gc.graceMs,
-      keepDeletedMs: config.gc.keepDeletedMs,
-      readOnly: config.storage.maintenance.readOnly.enabled,
-      validation: manifestValidation(config),
-    },
-  });
-  const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
-  const collector = new Collector({
-    index,
-    storage,
-    locks,
-    clock,
-    tree: follower,
-    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
-    logRun: (record) => {
-      logRun(record, logger);
-    },
-    pause: pauseFor,
-  });
-  return {
-    tree,
-    index,
-    storage,
-    locks,
-    services,
-    follower,
-    collector,
-    expiry,
-    agreement,
-    announce: (address) => lock?.announce(address),
-    close: () => closeRoot({ agreement, collector, services, follower }, owned),
-  };
-}
-
-async function closeRoot(
-  parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower">,
-  { index, lock }: Owned,
-): Promise<void> {
-  try {
-    await parts.agreement.stop();
-    await parts.collector.stop();
-    await parts.services.uploads.settle();
-    await parts.follower.stop();
-    await parts.follower.catchUp();
-  } finally {
-    await index.close();
-    lock?.release();
-  }
-}
+export { rootDirectoryOf } from "./compose-root.ts";
 
 export interface Serving {
   readonly address: string;
+  /** Resolves when it can serve no longer; it has to be stopped all the same. */
+  readonly failed: Promise<Error>;
   /** Ends requests under way, then everything else, and gives the root up. */
   stop(): Promise<void>;
 }
@@ -310,6 +62,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     scrub?.start(root.agreement.wait(signal));
     return {
       address: server.address,
+      failed: root.failed,
       stop: async () => {
         health.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
@@ -435,21 +188,5 @@ function collectionSchedule(
     agreed: (signal) => agreement.wait(signal),
     log: logTo(logger),
     options,
-  });
-}
-
-function uploadExpiry(
-  config: Config,
-  { index, uploads }: { readonly index: Index; readonly uploads: RegistryServices["uploads"] },
-  logger: Logger,
-): UploadExpiry | null {
-  const { uploadPurging, readOnly } = config.storage.maintenance;
-  if (!uploadPurging.enabled || readOnly.enabled) return null;
-  return new UploadExpiry({
-    index,
-    uploads,
-    clock: systemClock,
-    reports: reportsTo(logger),
-    options: uploadPurging,
   });
 }

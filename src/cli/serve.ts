@@ -25,9 +25,11 @@ export async function runServe(path: string | undefined, version: string): Promi
     logs.logger.info(`listening on ${address}`);
     const rootDirectory = rootDirectoryOf(config.config);
     greet(greeting({ address, host: config.config.http.host, rootDirectory }));
-    const signal = await stopped;
-    logs.logger.info(`stopping on ${signal}`);
+    const ending = await Promise.race([stopped, serving.failed]);
+    const isFailure = ending instanceof Error;
+    logs.logger.info(`stopping on ${isFailure ? "a failure" : ending}`);
     await serving.stop();
+    if (isFailure) throw ending;
     await logs.flush();
     return 0;
   } catch (error) {

@@ -82,6 +82,11 @@ export class Collector {
     await this.#current?.report.catch(() => undefined);
   }
 
+  /** The run under way has come to its end, whatever that was. */
+  async settle(): Promise<void> {
+    await this.#current?.report.catch(() => undefined);
+  }
+
   #begin(options: CollectOptions, member: Member): Run {
     const audience = new Audience(member);
     const abort = new AbortController();

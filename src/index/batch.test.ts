@@ -130,8 +130,8 @@ describe("a batch of operations", () => {
     expect(blobs()).toBe(0);
     let asked = 0;
     const after = run([upload(1), upload(2)], () => asked++ === 0);
-    // Of both, or of the first alone where its time was up.
-    expect(new Set(oks(after))).toEqual(new Set([false]));
+    // How many fit into a batch is a matter of time.
+    expect(oks(after)).not.toContain(true);
     for (const outcome of [...before, ...after]) {
       expect(outcome.ok === false && outcome.error).toBeInstanceOf(StorageError);
     }

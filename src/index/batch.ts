@@ -2,7 +2,7 @@
 // that fails takes nothing of the others with it (group commit).
 import { StorageError } from "../registry/ports/storage.ts";
 import { type OperationName, operations, type WriteContext } from "./operations.ts";
-import { isBusy, translateError } from "./sql.ts";
+import { IndexLostError, isBusy, translateError } from "./sql.ts";
 
 export interface Call {
   readonly id: number;
@@ -43,7 +43,7 @@ export function runBatch(
   const outcomes: Outcome[] = [];
   const started = performance.now();
   try {
-    if (!stillOurs()) throw filesGone();
+    if (!stillOurs()) throw new IndexLostError();
     context.sql.syncCommits(!calls.every(({ name }) => mayBeUndone.has(name)));
     context.sql.run("BEGIN IMMEDIATE");
     for (const call of calls) {
@@ -52,7 +52,7 @@ export function runBatch(
     }
     context.room?.claim();
     context.sql.run("COMMIT");
-    if (!stillOurs()) throw filesGone();
+    if (!stillOurs()) throw new IndexLostError();
     return outcomes;
   } catch (error) {
     rollBack(context);
@@ -65,13 +65,6 @@ export function runBatch(
     }
     return failed.map(({ id }) => ({ id, ok: false, error: known }));
   }
-}
-
-function filesGone(): StorageError {
-  return new StorageError(
-    "io",
-    "the files of the index are no longer those that were opened; nothing is taken in any more: start the registry again",
-  );
 }
 
 function runOne(context: WriteContext, call: Call): Outcome {

@@ -117,6 +117,14 @@ export class IndexDamagedError extends Error {
   }
 }
 
+/** The files on disk are no longer those that are open: nothing is acknowledged any more (INV-8). */
+export class IndexLostError extends StorageError {
+  constructor() {
+    super("io", "the files of the index are no longer those that were opened");
+    this.name = "IndexLostError";
+  }
+}
+
 export class IndexTooNewError extends Error {
   constructor(found: number) {
     super(

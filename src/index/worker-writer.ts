@@ -3,7 +3,7 @@
 import { UnavailableError } from "../oci/index.ts";
 import { StorageError } from "../registry/ports/storage.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
-import { IndexDamagedError } from "./sql.ts";
+import { IndexDamagedError, IndexLostError } from "./sql.ts";
 import type { Answer, FromWorker, PlainError, ToWorker } from "./worker-messages.ts";
 
 /** How long a client waits for the index before it is told to come again (design §4). */
@@ -145,6 +145,7 @@ export class WorkerWriter implements Writer {
 
 function revive(error: PlainError): Error {
   if (error.damage) return new IndexDamagedError(error.message);
+  if (error.name === "IndexLostError") return new IndexLostError();
   if (error.storageCode !== null) return new StorageError(error.storageCode, error.message);
   const revived = new Error(error.message);
   revived.name = error.name;

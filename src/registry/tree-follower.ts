@@ -60,6 +60,11 @@ export class TreeFollower {
     if (this.#running !== null) await this.#running;
   }
 
+  /** What is under way has come to its end, whatever that was. */
+  async settle(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
   #schedule(delayMs: number): void {
     if (this.#stopped || this.#timer !== null) return;
     this.#timer = setTimeout(() => {

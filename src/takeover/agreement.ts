@@ -12,6 +12,8 @@ export interface AgreementParts extends Omit<ComparisonParts, "onProgress" | "in
   readonly index: ComparisonParts["index"] & { isComplete(): Promise<boolean> };
   /** `index.exclusive`: nobody else writes to the root. */
   readonly isExclusive: boolean;
+  /** Hears why a comparison failed, before it is tried again. */
+  readonly onFailure?: (error: unknown) => void;
   readonly log: {
     readonly info: (message: string) => void;
     readonly warn: (message: string) => void;
@@ -140,6 +142,7 @@ export class Agreement {
         return;
       } catch (error) {
         if (this.#stopped.signal.aborted) return;
+        this.#parts.onFailure?.(error);
         this.#parts.log.warn(
           `index and tree could not be compared, so nothing is collected; trying again: ${error instanceof Error ? error.message : String(error)}`,
         );

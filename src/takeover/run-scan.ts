@@ -169,7 +169,7 @@ class ScanWorker {
         this.#done.resolve(message.counts);
         return;
       case "failed":
-        this.#fail(stop.signal.aborted ? stop.signal.reason : new Error(message.message));
+        this.#fail(stop.signal.aborted ? stop.signal.reason : failureOf(message));
         return;
       case "differences":
       case "problems":
@@ -202,4 +202,16 @@ class ScanWorker {
         await handlers.differences?.(message.differences);
     }
   }
+}
+
+/** The walk has met damage in the index that it compares the tree with. */
+export class IndexUnreadableError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "IndexUnreadableError";
+  }
+}
+
+function failureOf({ message, isDamage }: Extract<FromScan, { kind: "failed" }>): Error {
+  return isDamage ? new IndexUnreadableError(message) : new Error(message);
 }

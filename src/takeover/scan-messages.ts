@@ -49,4 +49,5 @@ export type FromScan =
   | { readonly kind: "walked"; readonly seen: Seen }
   /** After `finish`: the worker has let go of everything. */
   | { readonly kind: "done"; readonly counts: VerifyCounts | null }
-  | { readonly kind: "failed"; readonly message: string };
+  /** `isDamage`: of the index, which the walk reads too. */
+  | { readonly kind: "failed"; readonly message: string; readonly isDamage: boolean };

@@ -4,7 +4,7 @@
 import { danglingPage } from "../index/dangling.ts";
 import { factOf } from "../index/redo.ts";
 import { blobsWithPrefix, listKnownRepositories, repositoryFacts } from "../index/snapshots.ts";
-import { openReader, type Sql } from "../index/sql.ts";
+import { IndexDamagedError, openReader, type Sql, translateError } from "../index/sql.ts";
 import { isCondemned } from "../index/collecting.ts";
 import { orphanBlobs, orphanLinks } from "../index/orphans.ts";
 import { expectedBlob, expectedBlobs, needersOf, unlinkedBlobs } from "../index/verifying.ts";
@@ -137,7 +137,8 @@ function end(): void {
 
 function fail(error: unknown): void {
   end();
-  post({ kind: "failed", message: reasonOf(error) });
+  const isDamage = translateError(error) instanceof IndexDamagedError;
+  post({ kind: "failed", message: reasonOf(error), isDamage });
 }
 
 self.onmessage = ({ data }: MessageEvent<ToScan>) => {

@@ -1,0 +1,281 @@
+// Opens a root: takes its lock, puts the parts together that work on it, and brings index and tree to
+// agree. A part of compose.ts: it knows every room too, and decides nothing that a room could decide.
+import { join, resolve } from "node:path";
+import { reindexProgress } from "./compose-verify.ts";
+import type { Config } from "./config/index.ts";
+import { manifestValidation } from "./config-mapping.ts";
+import { Collector, logRun, pauseFor } from "./gc/index.ts";
+import { RenewableIndex } from "./index/renewable-index.ts";
+import { createMemoryIndex } from "./index/sqlite-index.ts";
+import type { Logger } from "./observability/index.ts";
+import type { Digest } from "./oci/index.ts";
+import type { Asker } from "./owner/control-socket.ts";
+import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
+import { makeRootDirectory } from "./owner/root-directory.ts";
+import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
+import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
+import { isFull } from "./registry/in-halves.ts";
+import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
+import { systemClock } from "./registry/ports/clock.ts";
+import type { Index } from "./registry/ports/index.ts";
+import type { Storage } from "./registry/ports/storage.ts";
+import type { Reports } from "./registry/services.ts";
+import { TreeFollower } from "./registry/tree-follower.ts";
+import { UploadExpiry } from "./registry/upload-expiry.ts";
+import { openIndexOrSetAside, renewalOf, suspectDamage } from "./renewal.ts";
+import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
+import { MemoryStorage } from "./storage/memory.ts";
+import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
+import { TreeLook } from "./takeover/look.ts";
+
+/** A root that this process owns, with everything that works on it. */
+export interface OpenRoot {
+  /** Null for storage in memory. */
+  readonly tree: { readonly rootDirectory: string; readonly indexPath: string } | null;
+  readonly index: Index;
+  readonly storage: Storage;
+  readonly locks: DigestLocks;
+  readonly services: RegistryServices;
+  readonly follower: TreeFollower;
+  readonly collector: Collector;
+  /** Null when abandoned uploads are left alone. */
+  readonly expiry: UploadExpiry | null;
+  readonly agreement: Agreement;
+  /** Where this process listens, for the messages of those who come later. */
+  announce(address: string): void;
+  /** Resolves when the root cannot be worked on any more. */
+  readonly failed: Promise<Error>;
+  /** Lets the tree follow the last facts, empties the log, and gives the root up. */
+  close(): Promise<void>;
+}
+
+interface Owned {
+  readonly index: Index;
+  /** Null: in memory, where nobody can take it away. */
+  readonly renewable: RenewableIndex | null;
+  readonly storage: Storage;
+  readonly lock: OwnerLock | null;
+  readonly rootDirectory: string | null;
+}
+
+export function rootDirectoryOf(config: Config): string | null {
+  const { driver } = config.storage;
+  return driver.kind === "filesystem" ? resolve(driver.rootDirectory) : null;
+}
+
+async function own(config: Config, logger: Logger, command: string): Promise<Owned> {
+  const rootDirectory = rootDirectoryOf(config);
+  if (rootDirectory === null) {
+    const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
+    await index.markComplete();
+    const storage = new MemoryStorage();
+    return { index, renewable: null, storage, lock: null, rootDirectory };
+  }
+  makeRootDirectory(rootDirectory);
+  const lock = OwnerLock.acquire(rootDirectory, command);
+  try {
+    if (lock.network !== null) {
+      logger.warn(
+        `the root is on a network file system (${lock.network}): only one host may use it at a time`,
+      );
+    }
+    const path = indexPath(config, rootDirectory);
+    const opened = await openIndexOrSetAside(path, rootDirectory, logger);
+    const renewable = new RenewableIndex(opened, { path, rootDirectory });
+    const storage = new FilesystemStorage(rootDirectory);
+    return { index: renewable.index, renewable, storage, lock, rootDirectory };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function indexPath(config: Config, rootDirectory: string): string {
+  return config.index.path ?? join(rootDirectory, ownDirectory, "index.db");
+}
+
+export function logTo(logger: Logger): AgreementParts["log"] {
+  return {
+    info: (message) => {
+      logger.info(message);
+    },
+    warn: (message) => {
+      logger.warn(message);
+    },
+  };
+}
+
+function reportsTo(logger: Logger): Reports {
+  return {
+    info: (message) => {
+      logger.info(message);
+    },
+    error: (message, error) => {
+      logger.error(message, { error: error instanceof Error ? error.message : String(error) });
+    },
+  };
+}
+
+/** Opens a root: afterwards the index is complete, and agrees with the tree or is being compared with it. */
+export async function openRoot(
+  config: Config,
+  logger: Logger,
+  options: Opening,
+): Promise<OpenRoot> {
+  const owned = await own(config, logger, options.command);
+  const root = composeRoot(config, logger, owned);
+  options.signal?.addEventListener("abort", () => void root.agreement.stop());
+  try {
+    await prepare(owned, root, { logger, ...options }).catch(async (error: unknown) => {
+      // Damage that the start has met: it has been mended by then.
+      if ((await owned.renewable?.renewed()) !== true) throw error;
+      await prepare(owned, root, { logger, ...options });
+    });
+    return root;
+  } catch (error) {
+    await root.close();
+    throw error;
+  }
+}
+
+interface Opening {
+  readonly command: string;
+  readonly signal?: AbortSignal;
+  /** Of a command; none: a server. */
+  readonly asked?: { readonly options: unknown; readonly tell: Asker["tell"] };
+}
+
+interface Start extends Opening {
+  readonly logger: Logger;
+}
+
+async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void> {
+  const { command, logger, signal = never } = start;
+  const isRebuild = command === "reindex";
+  // A rebuild believes the tree that is there; everybody else asks whether it is the right one.
+  if (isRebuild) await adoptRoot(owned.index, owned.storage);
+  else await checkRootIdentity(owned.index, owned.storage);
+  // What the tree still owes comes first: only then may the two be compared (INV-2).
+  await catchUpAsFits(root.follower, logger);
+  await owned.index.interruptRuns(systemClock.now());
+  if (isRebuild) {
+    await root.agreement.rebuild(signal, await reindexProgress(root.index, start.asked));
+  }
+  // A comparison would mend what verify is to find, and a server answers before it begins to compare.
+  else if (command !== "garbage-collect") await root.agreement.buildIfIncomplete();
+  else await root.agreement.begin();
+}
+
+const never = new AbortController().signal;
+
+/** A full disk must not keep a registry from starting: what it is to be freed with comes after that. */
+async function catchUpAsFits(follower: TreeFollower, logger: Logger): Promise<void> {
+  try {
+    await follower.catchUp();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    logger.error("the disk is full: links of pushes cannot be written yet; delete and collect");
+    // What is owed stays owed, and is believed before the tree (INV-2).
+    follower.wake();
+  }
+}
+
+function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
+  const { index, renewable, storage, lock, rootDirectory } = owned;
+  const clock = systemClock;
+  const tree =
+    rootDirectory === null ? null : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
+  const reports = reportsTo(logger);
+  const locks = new KeyedLocks<Digest>();
+  const follower = new TreeFollower({ index, storage, reports });
+  const lookup = new TreeLook({ index, storage, clock });
+  const agreement = new Agreement({
+    index,
+    tree,
+    clock,
+    isExclusive: config.index.exclusive,
+    log: logTo(logger),
+    onFailure: (error) => {
+      suspectDamage(renewable, error);
+    },
+  });
+  const services = createRegistry({
+    index,
+    storage,
+    locks,
+    clock,
+    reports,
+    followTree: () => {
+      follower.wake();
+    },
+    treeLookup: () => (agreement.isAgreed ? null : lookup),
+    options: {
+      graceMs: config.gc.graceMs,
+      keepDeletedMs: config.gc.keepDeletedMs,
+      readOnly: config.storage.maintenance.readOnly.enabled,
+      validation: manifestValidation(config),
+    },
+  });
+  const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
+  const collector = new Collector({
+    index,
+    storage,
+    locks,
+    clock,
+    tree: follower,
+    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
+    logRun: (record) => {
+      logRun(record, logger);
+    },
+    pause: pauseFor,
+  });
+  const failing = Promise.withResolvers<Error>();
+  const renewal = { storage, reports, tree, collector, follower, log: logTo(logger) };
+  renewable?.renewBy(renewalOf({ ...renewal, failed: failing.resolve }));
+  return {
+    tree,
+    index,
+    storage,
+    locks,
+    services,
+    follower,
+    collector,
+    expiry,
+    agreement,
+    announce: (address) => lock?.announce(address),
+    failed: failing.promise,
+    close: () => closeRoot({ agreement, collector, services, follower }, owned),
+  };
+}
+
+async function closeRoot(
+  parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower">,
+  { index, lock }: Owned,
+): Promise<void> {
+  try {
+    await parts.agreement.stop();
+    await parts.collector.stop();
+    await parts.services.uploads.settle();
+    await parts.follower.stop();
+    await parts.follower.catchUp();
+  } finally {
+    await index.close();
+    lock?.release();
+  }
+}
+
+function uploadExpiry(
+  config: Config,
+  { index, uploads }: { readonly index: Index; readonly uploads: RegistryServices["uploads"] },
+  logger: Logger,
+): UploadExpiry | null {
+  const { uploadPurging, readOnly } = config.storage.maintenance;
+  if (!uploadPurging.enabled || readOnly.enabled) return null;
+  return new UploadExpiry({
+    index,
+    uploads,
+    clock: systemClock,
+    reports: reportsTo(logger),
+    options: uploadPurging,
+  });
+}
