@@ -105,6 +105,10 @@ export class Expectation {
         if (upload !== undefined) this.#uploads.set(number, { ...upload, finishing: true });
         break;
     }
+    // A collection that goes on takes what is deleted meanwhile, in its second look.
+    for (const open of this.#open.values()) {
+      if (open.kind === "collect") this.#collect(open.untagged);
+    }
   }
 
   #begin(step: Step): void {
@@ -144,6 +148,8 @@ export class Expectation {
         break;
       case "wrong-upload":
       case "cancelled-upload":
+      case "abandoned-upload":
+      case "expire-uploads":
       case "follow":
         break;
     }
@@ -174,6 +180,8 @@ export class Expectation {
       case "pass-grace":
       case "wrong-upload":
       case "cancelled-upload":
+      case "abandoned-upload":
+      case "expire-uploads":
       case "follow":
         break;
     }

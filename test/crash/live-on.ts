@@ -6,16 +6,15 @@ import {
   BlobUploadUnknownError,
   DigestInvalidError,
 } from "../../src/oci/index.ts";
-import { UploadExpiry } from "../../src/registry/upload-expiry.ts";
 import { repositoriesRoot } from "../../src/storage/layout.ts";
 import { checkInvariants, checkNothingElse, checkPull, type Violations } from "./check-world.ts";
 import { blobBytes } from "./content.ts";
 import type { OpenUpload } from "./expectation.ts";
 import { Journal } from "./journal.ts";
-import { collect, once, runSteps } from "./run-steps.ts";
+import { collect, expireUploads, once, runSteps } from "./run-steps.ts";
 import { everything, type Script, type Step } from "./steps.ts";
 import { knownBlobs, knownRepositories, storedBlobs, storedUploads } from "./stored-tree.ts";
-import { caller, graceMs, type World } from "./world.ts";
+import { caller, type World } from "./world.ts";
 
 /** The uploads that were under way are continued from where they stand, and end as their blobs. */
 export async function continueUploads(
@@ -84,20 +83,12 @@ export async function finishCollection(
   world: World,
   options: { readonly untagged: boolean } = { untagged: false },
 ): Promise<Violations> {
-  const { index, clock, services } = world;
+  const { clock } = world;
   // Bytes and sessions that no fact speaks of are taken in.
   if (world.compare === null) await takeInUnknown(world);
   else await world.compare();
   clock.passGrace();
-  const expiry = new UploadExpiry({
-    index,
-    uploads: services.uploads,
-    clock,
-    reports: { error: () => undefined, info: () => undefined },
-    options: { ageMs: graceMs / 2, intervalMs: graceMs, dryRun: false },
-  });
-  await expiry.run();
-  await services.uploads.settle();
+  await expireUploads(world);
   await collect(world, options.untagged);
   return [...(await checkInvariants(world)), ...(await checkNothingElse(world))];
 }

@@ -17,9 +17,9 @@ export class Random {
   }
 }
 
-/** How many times a real process is killed at a random moment; PLIMSOLL_KILLS for more. */
-export function killsOr(usual: number): number {
-  const kills = Number(process.env["PLIMSOLL_KILLS"] ?? usual);
+/** Of all kills of a run, which are 100, or PLIMSOLL_KILLS: the share of one kind. */
+export function killsOf(share: number): number {
+  const kills = Number(process.env["PLIMSOLL_KILLS"] ?? 100);
   if (!Number.isInteger(kills) || kills < 1) throw new Error("PLIMSOLL_KILLS must be 1 or more");
-  return kills;
+  return Math.ceil(kills * share);
 }

@@ -6,7 +6,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { dieAtEach } from "./memory-death.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(600_000);
 
 describe("the process dies", () => {
   test("after each change of the storage", async () => {

@@ -10,7 +10,7 @@ import { checkAfterDeath } from "./after-death.ts";
 import { copyRoot } from "./disk.ts";
 import type { Assignment, Line } from "./dying-process.ts";
 import type { Entry } from "./journal.ts";
-import { killsOr, Random } from "./random.ts";
+import { killsOf, Random } from "./random.ts";
 import { type Stage, Stages } from "./stages.ts";
 import { parts } from "./steps.ts";
 
@@ -119,7 +119,7 @@ test("killed just before and just after changes of the storage and of the index"
 
 test("killed at random moments", async () => {
   const random = new Random();
-  const kills = killsOr(16);
+  const kills = killsOf(0.15);
   console.log(`${kills} kills at random moments; again: PLIMSOLL_SEED=${random.seed}`);
   const names = Object.keys(parts);
   const killings = Array.from({ length: kills }, (_, n): Killing => {

@@ -5,7 +5,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { dieAtEach } from "./memory-death.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(600_000);
 
 describe("the power fails, and everything that was not fsynced is lost", () => {
   const how = { loses: "all", when: "after" } as const;

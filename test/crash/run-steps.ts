@@ -10,7 +10,8 @@ import {
 import { artifactOf, blobBytes } from "./content.ts";
 import type { Journal } from "./journal.ts";
 import type { Script, Step } from "./steps.ts";
-import { caller, type World } from "./world.ts";
+import { UploadExpiry } from "../../src/registry/upload-expiry.ts";
+import { caller, graceMs, type World } from "./world.ts";
 
 export async function runSteps(world: World, script: Script, journal: Journal): Promise<void> {
   for (const step of script) {
@@ -80,6 +81,12 @@ async function perform(world: World, step: Step, noting: Noting): Promise<void> 
       break;
     case "cancelled-upload":
       await cancelUpload(world, step.repository);
+      break;
+    case "abandoned-upload":
+      await abandonUpload(world, step.repository);
+      break;
+    case "expire-uploads":
+      await expireUploads(world);
       break;
     case "collect":
       await collect(world, step.untagged);
@@ -157,11 +164,27 @@ async function refuseUpload({ services }: World, repository: RepositoryName): Pr
   throw new Error("an upload with a wrong digest was accepted");
 }
 
-async function cancelUpload({ services }: World, repository: RepositoryName): Promise<void> {
+async function cancelUpload(world: World, repository: RepositoryName): Promise<void> {
+  await world.services.uploads.cancel(repository, await abandonUpload(world, repository));
+}
+
+async function abandonUpload({ services }: World, repository: RepositoryName): Promise<string> {
   const { id } = await services.uploads.begin(repository, { caller, algorithm: "sha256" });
   const body = { stream: once(wrongBytes), from: null, lengthBytes: null };
   await services.uploads.append({ repository, id, caller }, body);
-  await services.uploads.cancel(repository, id);
+  return id;
+}
+
+export async function expireUploads({ index, services, clock }: World): Promise<void> {
+  const expiry = new UploadExpiry({
+    index,
+    uploads: services.uploads,
+    clock,
+    reports: { error: () => undefined, info: () => undefined },
+    options: { ageMs: graceMs / 2, intervalMs: graceMs, dryRun: false },
+  });
+  await expiry.run();
+  await services.uploads.settle();
 }
 
 export async function collect({ collector }: World, untagged: boolean): Promise<void> {

@@ -37,6 +37,10 @@ export type Step =
   /** An upload whose digest is wrong: refused, and nothing stays. */
   | { readonly kind: "wrong-upload"; readonly repository: RepositoryName }
   | { readonly kind: "cancelled-upload"; readonly repository: RepositoryName }
+  /** An upload that begins and gets bytes, and that nobody comes back to. */
+  | { readonly kind: "abandoned-upload"; readonly repository: RepositoryName }
+  /** Uploads that nobody has touched for half of the grace end. */
+  | { readonly kind: "expire-uploads" }
   | { readonly kind: "collect"; readonly untagged: boolean }
   /** The tree follows the facts. */
   | { readonly kind: "follow" }
@@ -52,19 +56,21 @@ export type Script = readonly (Step | Together)[];
 
 const one = parseRepositoryName("one");
 const two = parseRepositoryName("two/deep");
+/** Holds nothing but an upload. */
+const abandoned = parseRepositoryName("abandoned");
 const latest = parseTag("latest");
 const other = parseTag("other");
 const follow: Step = { kind: "follow" };
 const passGrace: Step = { kind: "pass-grace" };
 
-function push(repository: RepositoryName, artifact: Artifact, tags: readonly Tag[]): Step[] {
+export function push(repository: RepositoryName, artifact: Artifact, tags: readonly Tag[]): Step[] {
   return [
     ...artifact.blobs.map((digest): Step => ({ kind: "push-blob", repository, digest })),
     { kind: "put-manifest", repository, digest: artifact.digest, tags },
   ];
 }
 
-function collect(untagged: boolean): Step {
+export function collect(untagged: boolean): Step {
   return { kind: "collect", untagged };
 }
 
@@ -120,6 +126,14 @@ export const parts: Readonly<Record<string, Script>> = {
     { kind: "delete-manifest", repository: one, digest: imageA.digest },
     passGrace,
     collect(false),
+  ],
+  "uploads expire, a repository goes": [
+    { kind: "abandoned-upload", repository: one },
+    { kind: "abandoned-upload", repository: abandoned },
+    passGrace,
+    { kind: "expire-uploads" },
+    collect(false),
+    follow,
   ],
   "delete everything": [
     { kind: "delete-manifest", repository: one, digest: multi.digest },
