@@ -9,8 +9,8 @@ import type { Sql } from "./sql.ts";
 
 const kib = 1024;
 const pageBytes = 4 * kib;
-/** The file grows by this much at a time: small, so that `du` of an empty registry is small. */
-const growthBytes = 16 * kib;
+/** The file grows by single pages, so that `du` of an empty registry is small. */
+const growthBytes = pageBytes;
 /**
  * The log never gets shorter than the least, which takes the deletion of an image from a small index: 25
  * of its 31 pages. In a large one what a removal touches lies further apart, and the log may be larger.
