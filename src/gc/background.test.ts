@@ -154,6 +154,8 @@ describe("the pace of a background run", () => {
     expect(pace.unlinksAtOnce).toBe(1);
     expect(pace.unlinksBeforeRest(100)).toBe(8);
     expect(pace.restAfterUnlinksMs({ blobs: 8, tookMs: 80 })).toBe(240);
+    // A stop would have to wait for the end of a longer one.
+    expect(pace.restAfterUnlinksMs({ blobs: 8, tookMs: 60_000 })).toBe(1_000);
     expect(pace.pauseAfterBatchMs(5)).toBe(15);
     expect(pace.pauseAfterBatchMs(0)).toBe(2);
   });

@@ -19,6 +19,9 @@ const pauseBetweenBatchesMs = 2;
  */
 const backgroundWorkShare = 0.25;
 
+/** No rest is longer: a stop waits for the end of it, also when a disk has hung for a minute. */
+const restMsMax = 1_000;
+
 /** Blobs that a background run unlinks, one by one, before it rests: a millisecond on a quick disk. */
 const unlinksBeforeRest = 8;
 
@@ -60,7 +63,7 @@ export class Pace {
     if (this.#background === null) return 0;
     const { blobsPerSecondMax } = this.#background;
     const wholeMs = blobsPerSecondMax === 0 ? 0 : (done.blobs * 1000) / blobsPerSecondMax;
-    return Math.max(restAfter(done.tookMs), wholeMs - done.tookMs);
+    return Math.max(restAfter(done.tookMs), Math.min(restMsMax, wholeMs - done.tookMs));
   }
 
   /** The pause after a transaction, or a page of look-ups, that took so long. */
@@ -71,5 +74,5 @@ export class Pace {
 }
 
 function restAfter(tookMs: number): number {
-  return tookMs * (1 / backgroundWorkShare - 1);
+  return Math.min(restMsMax, tookMs * (1 / backgroundWorkShare - 1));
 }
