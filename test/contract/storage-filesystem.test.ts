@@ -152,6 +152,15 @@ describe("failures say what the operator can do", () => {
     expect(await failureOf(entries("/loop"))).toMatchObject({ code: "io" });
   });
 
+  test("a file that is a symbolic link to itself is nothing, as one to nowhere is", async () => {
+    for (const target of ["loop", "nowhere"]) {
+      fs.symlinkSync(target, `${root}/loop`);
+      expect(await storage.stat("/loop")).toBeNull();
+      expect(await storage.readSmall("/loop", 100)).toBeNull();
+      fs.unlinkSync(`${root}/loop`);
+    }
+  });
+
   test("check fails when the root is gone, and does not make it again", async () => {
     fs.rmdirSync(root);
     expect(await failureOf(storage.check())).toBeInstanceOf(StorageError);

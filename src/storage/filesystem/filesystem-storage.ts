@@ -208,7 +208,8 @@ export class FilesystemStorage implements Storage {
       if (found?.isFile() !== true) return null;
       return { sizeBytes: found.size, modifiedMs: found.mtimeMs };
     } catch (error) {
-      if (isAbsent(error)) return null;
+      // A symbolic link to itself leads nowhere, as one to nothing does.
+      if (isAbsent(error) || systemCode(error) === "ELOOP") return null;
       throw error;
     }
   }
