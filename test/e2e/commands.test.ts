@@ -71,8 +71,9 @@ describe("serve", () => {
     "says in three lines where it listens, where the data is and how to push",
     withSandbox(async (sandbox) => {
       const server = await sandbox.start();
-      // The first answer may come before these lines.
-      while (!(await server.log()).includes("Push with")) await Bun.sleep(5);
+      // The first answer may come before these lines, and log lines are gathered for some moments.
+      const isWhole = (log: string): boolean => /Push with/.test(log) && /msg="listening/.test(log);
+      while (!isWhole(await server.log())) await Bun.sleep(5);
       const lines = (await server.log()).split("\n");
       const { host, root } = sandbox;
       expect(lines).toContain(`Listening on ${host}`);
