@@ -126,8 +126,8 @@ export function isForeignYoung(
 }
 
 /** Whether all that names the blob, in one repository or (null) anywhere, would go. */
-async function areNamersDoomed(
-  search: BlobSearch,
+export async function areNamersDoomed(
+  search: Pick<BlobSearch, "parts" | "doomed">,
   digest: Digest,
   repository: RepositoryName | null,
 ): Promise<boolean> {

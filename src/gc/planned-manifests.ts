@@ -19,9 +19,15 @@ export interface ManifestSearch {
 
 /** Manifests that would go, in the order in which they were found. */
 export class DoomedManifests {
-  readonly #byKey = new Map<string, RepositoryManifest>();
+  readonly #byKey: Map<string, RepositoryManifest>;
   /** There are more than could be held. */
   truncated = false;
+
+  constructor(manifests: readonly RepositoryManifest[] = []) {
+    this.#byKey = new Map(
+      manifests.map((manifest) => [keyOf(manifest.repository, manifest.digest), manifest]),
+    );
+  }
 
   add(manifest: RepositoryManifest, entriesMax: number): void {
     if (this.#byKey.size >= entriesMax) {

@@ -73,6 +73,22 @@ describe("a deletion that can be undone", () => {
     expect(await world.hasBytes(layer)).toBe(true);
   });
 
+  test("holds alone what the run takes from an untagged image elsewhere; a dry run foretells it", async () => {
+    const world = new World();
+    const { layer } = await deletedImage(world);
+    await world.pushBlob(otherRepository, "the layer");
+    await world.pushManifest(otherRepository, { layers: [layer] }, { tag });
+    await world.index.deleteTag(otherRepository, tag, world.nowMs);
+    const options = { keepDeletedMs, untagged: true };
+    const before = await world.collect({ keepDeletedMs, dryRun: true });
+    expect(before.report).toMatchObject({ manifests: 0, restorable: { count: 1, bytes: 0 } });
+    const dry = await world.collect({ ...options, dryRun: true });
+    const { manifests, restorable } = (await world.collect(options)).report;
+    expect(restorable.bytes).toBeGreaterThan(0);
+    expect(manifests).toBe(1);
+    expect(dry.report).toMatchObject({ manifests, restorable });
+  });
+
   test("deleted before the condemnation: held; released before it: gone; pushed again: stays", async () => {
     const world = new World();
     const { image, layer } = await deletedImage(world);

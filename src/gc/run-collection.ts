@@ -170,7 +170,7 @@ async function whatStays(run: CollectionRun, plan: CollectionPlan | null): Promi
   }
   return {
     ...(await toldToPeople(run, plan)),
-    restorable: await findRestorable(parts, options.keepDeletedMs ?? 0),
+    restorable: await findRestorable(parts, options.keepDeletedMs ?? 0, plan),
     steppedOver: await tellSteppedOver(parts, tell),
   };
 }

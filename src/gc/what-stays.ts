@@ -1,16 +1,26 @@
 // What a collection leaves and why: spared for a lease, spared as perhaps somebody else's push, kept for
 // want of `-m`, and stepped over because it cannot be read. Reads only, and not much: each is bounded.
 import type { Digest } from "../oci/index.ts";
-import type { BlobStanding, QueuePosition } from "../registry/ports/index.ts";
+import type {
+  BlobStanding,
+  HeldDigest,
+  HeldPosition,
+  QueuePosition,
+} from "../registry/ports/index.ts";
 import type { CollectionEvent, CollectionReport, Spared } from "./collection-events.ts";
 import { type CollectionParts, pageMax } from "./collection-parts.ts";
 import { type CollectionPlan, planCollection, type PlanOptions } from "./plan.ts";
+import { areNamersDoomed } from "./planned-blobs.ts";
+import { DoomedManifests } from "./planned-manifests.ts";
 
 /** Candidates looked at for what is spared: some 60 ms; what is beyond is "at least". */
 const sparedScanMax = 1_000;
 
 /** Untagged manifests, and blobs that they name, looked at likewise: some 200 ms. */
 const untaggedScanMax = 2_000;
+
+/** Digests that deletions hold, looked at for the bytes that are kept: some 60 ms. */
+const heldScanMax = 2_000;
 
 /** Oddities of the tree told one by one, and counted; what is beyond is "at least". */
 const oddToldMax = 100;
@@ -82,13 +92,49 @@ function bytesOf({ blobs }: CollectionPlan): number {
   return blobs.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
 }
 
-/** Deletions that this run leaves, so that they can be undone. */
+/**
+ * Deletions that this run leaves, so that they can be undone, and the bytes that nothing else holds: once
+ * what `plan` removes is gone or (null) as it is now.
+ */
 export async function findRestorable(
-  { index, clock }: Pick<CollectionParts, "index" | "clock">,
+  parts: ReadingParts,
   keepDeletedMs: number,
+  plan: CollectionPlan | null,
 ): Promise<CollectionReport["restorable"]> {
-  const { newestMs, ...kept } = await index.keptDeletions(clock.now() - keepDeletedMs);
-  return { ...kept, untilMs: newestMs === null ? null : newestMs + keepDeletedMs };
+  const { index, clock, pause } = parts;
+  const nowMs = clock.now();
+  const deletedAfterMs = nowMs - keepDeletedMs;
+  const { count, newestMs } = await index.keptDeletions(deletedAfterMs);
+  const untilMs = newestMs === null ? null : newestMs + keepDeletedMs;
+  const doomed = new DoomedManifests(plan?.manifests);
+  const seen = new Set<Digest>();
+  let bytes = 0;
+  let scanned = 0;
+  let after: HeldPosition | null = null;
+  do {
+    const page: readonly HeldDigest[] = await index.heldDigests({
+      after,
+      deletedAfterMs,
+      deletedBeforeMs: endOfTimeMs,
+      limit: pageMax,
+    });
+    scanned += page.length;
+    const fresh = page
+      .filter(({ digest }) => !seen.has(digest) && seen.add(digest))
+      .map(({ digest }) => ({ repository: null, digest }));
+    for (const { present, referenced, digest, sizeBytes } of await index.blobStandings(
+      fresh,
+      nowMs,
+    )) {
+      if (!present || (referenced && !(await areNamersDoomed({ parts, doomed }, digest, null)))) {
+        continue;
+      }
+      bytes += sizeBytes;
+    }
+    after = page.length < pageMax ? null : (page.at(-1)?.position ?? null);
+    await pause(0);
+  } while (after !== null && scanned < heldScanMax);
+  return { count, bytes, untilMs, atLeast: after !== null };
 }
 
 /** What could not be read in the tree and was therefore stepped over (INV-7). */

@@ -18,7 +18,7 @@ import type {
 import { manifestRow, removeManifest } from "./deleting.ts";
 import { enqueueBlob, noRepository } from "./queue.ts";
 import { findBlobRow, type Leased } from "./rows.ts";
-import { blobState, manifestContent, namedKind } from "./schema.ts";
+import { manifestContent, namedKind } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 
 /** As deleteManifest, and leaves what is needed to undo it. */
@@ -166,35 +166,10 @@ export function heldDigests(sql: Sql, page: HeldPage): HeldDigest[] {
     });
 }
 
-/** Digests looked at for the bytes that are kept; what is beyond is "at least". */
-const heldScanMax = 2_000;
-
 export function keptDeletions(sql: Sql, deletedAfterMs: number): KeptDeletions {
   const kept = sql.get<{ count: number; newest: number | null }>(
     "SELECT count(*) AS count, max(deleted_at) AS newest FROM deletions WHERE deleted_at > ?",
     deletedAfterMs,
   );
-  const held = sql.all<{ digest: Uint8Array }>(
-    `SELECT h.digest FROM deletions d CROSS JOIN deletion_holds h ON h.deletion_id = d.id
-     WHERE d.deleted_at > ? LIMIT ?`,
-    deletedAfterMs,
-    heldScanMax,
-  );
-  const distinct = new Map(held.map(({ digest }) => [digestFromBytes(digest), digest]));
-  let bytes = 0;
-  for (const digest of distinct.values()) {
-    bytes += sql.get<{ bytes: number }>(bytesOnlyHeld, digest)?.bytes ?? 0;
-  }
-  return {
-    count: kept?.count ?? 0,
-    newestMs: kept?.newest ?? null,
-    bytes,
-    atLeast: held.length >= heldScanMax,
-  };
+  return { count: kept?.count ?? 0, newestMs: kept?.newest ?? null };
 }
-
-/** The size of a blob that nothing but deletions holds. */
-const bytesOnlyHeld = `
-  SELECT size AS bytes FROM blobs b WHERE digest = ? AND state = ${blobState.present}
-    AND NOT EXISTS (SELECT 1 FROM named WHERE blob_id = b.id)
-    AND NOT EXISTS (SELECT 1 FROM manifests WHERE blob_id = b.id)`;

@@ -166,13 +166,11 @@ export interface ReleasedDeletions {
   readonly more: boolean;
 }
 
-/** Deletions that can be undone, and what only they hold. */
+/** Deletions that can be undone. */
 export interface KeptDeletions {
   readonly count: number;
-  readonly bytes: number;
   /** When the youngest was made; null: there is none. */
   readonly newestMs: number | null;
-  readonly atLeast: boolean;
 }
 
 export interface Totals {
@@ -234,7 +232,7 @@ export interface CollectionIndex {
 
   /** What releasing the deletions of that time would have looked at; the oldest first. */
   heldDigests(page: HeldPage): Promise<readonly HeldDigest[]>;
-  /** The deletions made after that which can be undone. A bounded look. */
+  /** The deletions made after that which can be undone. */
   keptDeletions(deletedAfterMs: number): Promise<KeptDeletions>;
   /**
    * Lets go of what the deletions made until then hold, oldest first, at most `limit` of them: they
