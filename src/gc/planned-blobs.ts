@@ -125,7 +125,10 @@ export function isForeignYoung(
   return foreignSinceMs !== null && foreignSinceMs + at.foreignGraceMs > at.nowMs;
 }
 
-/** Whether all that names the blob, in one repository or (null) anywhere, would go. */
+/**
+ * Whether all that names the blob anywhere, and it itself as a manifest (null), or all that names it in
+ * one repository, would go: a manifest does not need a layer link to its own bytes.
+ */
 export async function areNamersDoomed(
   search: Pick<BlobSearch, "parts" | "doomed">,
   digest: Digest,
@@ -134,7 +137,9 @@ export async function areNamersDoomed(
   const { index, pause } = search.parts;
   for (let offset = 0; ; offset += pageMax) {
     const namers = await index.namersOf(digest, { offset, limit: pageMax, repository });
-    if (!namers.every((namer) => search.doomed.has(namer))) return false;
+    const isFree = (namer: RepositoryManifest): boolean =>
+      search.doomed.has(namer) || (repository !== null && namer.digest === digest);
+    if (!namers.every(isFree)) return false;
     if (namers.length < pageMax) return true;
     await pause(0);
   }

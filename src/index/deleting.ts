@@ -9,6 +9,7 @@ import {
   enqueueManifest,
   enqueueRepository,
   enqueueWholeRepository,
+  hastenManifest,
 } from "./queue.ts";
 import { oweTree } from "./redo.ts";
 import { findBlobRow, findRepository, type Leased } from "./rows.ts";
@@ -167,6 +168,7 @@ export function unlinkBlob(
   removeLayer(sql, { ...wanted, repositoryId, blobId });
   ownBlob(sql, blobId);
   enqueueBlob(sql, { repositoryId, blobId }, nowMs);
+  hastenManifest(sql, { repositoryId, blobId }, nowMs);
   return { outcome: "deleted", neededBy: [] };
 }
 

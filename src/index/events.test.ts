@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { blobNo, contentOf, repo, tag } from "../../test/contract/index/world.ts";
 import { operations } from "./operations.ts";
 import { enqueuePage } from "./snapshots.ts";
+import { manifestCandidates } from "./standing.ts";
 import { migrate, Sql } from "./sql.ts";
 
 const hourMs = 3_600_000;
@@ -202,6 +203,29 @@ describe("every event puts its candidates into the queue", () => {
       expect(bench.sql.all(`SELECT * FROM ${queue}`)).not.toEqual([]);
     });
   }
+
+  test.each(["mounted elsewhere", "unlinked"])(
+    "a manifest whose own bytes are %s loses its lease, and is due at once",
+    (how) => {
+      const bench = new Bench();
+      pushImage(bench);
+      const digest = bench.put({ config: blobNo(1) }, []);
+      const { context, nowMs, sql, terms } = bench;
+      // As the end of an upload of the same bytes, and a collection that saw the lease, leave it.
+      const finished = { id: null, repository: a, digest, sizeBytes: 9, terms };
+      operations.finishUpload(context, finished);
+      sql.run("UPDATE manifest_candidates SET due_at = ?", nowMs + hourMs);
+      if (how === "unlinked") operations.unlinkBlob(context, { repository: a, digest }, nowMs);
+      else operations.mountBlob(context, { digest, from: a, to: b, terms });
+      const page = {
+        after: null,
+        limit: 9,
+        nowMs,
+        policy: { untagged: true, untaggedBeforeMs: nowMs },
+      };
+      expect(manifestCandidates(sql, page)).toMatchObject([{ digest, keptBy: null }]);
+    },
+  );
 
   test.each([
     ["manifest deleted", "blob_candidates"],

@@ -22,6 +22,7 @@ import {
   dequeueNamed,
   enqueueBlob,
   enqueueManifest,
+  hastenManifest,
   enqueueRepository,
   enqueueWholeRepository,
   noRepository,
@@ -137,6 +138,7 @@ export function mountBlob(
     const left: Leased = { repositoryId: source.repositoryId, blobId: source.blobId };
     endLease(sql, left, mount.terms.caller);
     enqueueBlob(sql, left, mount.terms.nowMs);
+    hastenManifest(sql, left, mount.terms.nowMs);
   }
   return { digest: mount.digest, sizeBytes: source.size };
 }

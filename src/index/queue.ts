@@ -38,6 +38,20 @@ export function enqueueManifest(
   );
 }
 
+/**
+ * A lease on it has ended early: it is not put off to that lease's end any more. Manifests' bytes are
+ * blobs, too; one that is not in the queue is held by something else than a lease.
+ */
+export function hastenManifest(sql: Sql, manifest: Leased, nowMs: number): void {
+  sql.run(
+    `UPDATE manifest_candidates SET held = 0, due_at = min(due_at, ?3)
+     WHERE repository_id = ?1 AND blob_id = ?2`,
+    manifest.repositoryId,
+    manifest.blobId,
+    nowMs,
+  );
+}
+
 export function dequeueManifest(sql: Sql, manifest: Leased): void {
   sql.run(
     "DELETE FROM manifest_candidates WHERE repository_id = ? AND blob_id = ?",

@@ -16,8 +16,8 @@ setDefaultTimeout(3_600_000);
 const clients = 3;
 const rounds = 3;
 const stepsOfClient = 4;
-/** A history has some 200 calls of the storage, 120 of the index, and 400 turns; a few outlive theirs. */
-const momentsMax = { storage: 180, index: 110, turn: 360 } as const;
+/** A history has some 200 calls of the storage, 120 of the index, and 200 to 400 turns; a few outlive theirs. */
+const momentsMax = { storage: 180, index: 110, turn: 240 } as const;
 const tags = ["a", "b"].map(parseTag);
 const follow: Step = { kind: "follow" };
 

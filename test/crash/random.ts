@@ -10,10 +10,15 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** A whole number below `bound`, from a linear congruential generator. */
+  /**
+   * A whole number below `bound`, from splitmix32: seeds that follow upon each other begin with numbers
+   * that have nothing to do with each other (those of a linear congruential generator are all the same).
+   */
   below(bound: number): number {
-    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((this.#state / 2 ** 32) * bound);
+    this.#state = (this.#state + 0x9e37_79b9) >>> 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 16), 0x21f0_aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a_2d97);
+    return Math.floor((((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32) * bound);
   }
 }
 

@@ -250,8 +250,9 @@ export interface CollectionIndex {
   ): Promise<{ readonly next: string | null; readonly missed: number }>;
 
   /**
-   * Settles manifest candidates, re-checked inside the transaction: removes those that nothing keeps;
-   * links, blobs and manifests that this may free become candidates. One that is kept leaves the queue,
+   * Settles manifest candidates, re-checked inside the transaction: removes those that nothing keeps,
+   * and before each what names it in its repository, which nothing keeps either; a bounded number of
+   * them, the rest stay due. Links, blobs and manifests that this may free become candidates. One that is kept leaves the queue,
    * one that is leased is postponed, and one that only the policy keeps is held in the queue.
    */
   removeManifests(

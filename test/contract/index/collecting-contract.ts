@@ -300,6 +300,55 @@ export function removalContract(driver: IndexDriver): void {
       expect(await there(digest)).toBe(true);
     });
 
+    const removeOnly = async (...digests: Digest[]): Promise<Digest[]> => {
+      const { index, nowMs } = world();
+      const policy = { untagged: true, untaggedBeforeMs: nowMs };
+      const manifests = digests.map((digest) => ({ repository: repo("a"), digest }));
+      const removed = await index.removeManifests(manifests, { nowMs, policy });
+      return removed.map(({ digest }) => digest);
+    };
+
+    test("INV-4: whatever names it goes in the same transaction, and first", async () => {
+      const child = await world().image("a", { blobs: [1] });
+      const parent = await world().put("a", { children: [child] });
+      const top = await world().put("a", { children: [parent.digest, child] });
+      const referrer = await world().put("a", { config: blobNo(1), subject: child });
+      world().nowMs += 2 * hourMs;
+      expect(await removeOnly(child)).toEqual([top.digest, parent.digest, child]);
+      expect(await there(referrer.digest)).toBe(true);
+    });
+
+    test("INV-4: too many namers to remove at once: the named one waits for the last", async () => {
+      const child = await world().image("a", { blobs: [1] });
+      const parents: Digest[] = [];
+      for (let n = 0; n < 230; n++) {
+        parents.push((await world().put("a", { children: [child], more: { n } })).digest);
+      }
+      world().nowMs += 2 * hourMs;
+      let gone = 0;
+      for (let round = 0; gone < 231; round++) {
+        const removed = await removeOnly(child);
+        gone += removed.length;
+        expect(removed.length).toBeGreaterThan(0);
+        expect(removed.includes(child)).toBe(gone === 231);
+        expect(await there(child)).toBe(gone < 231);
+        expect(round).toBeLessThan(4);
+      }
+    });
+
+    test("INV-4: a tower of indexes goes from the top", async () => {
+      const tower: Digest[] = [await world().image("a", { blobs: [1] })];
+      for (let n = 0; n < 230; n++) {
+        tower.push((await world().put("a", { children: tower.slice(-1) })).digest);
+      }
+      world().nowMs += 2 * hourMs;
+      // From its foot nothing is to be had: the top is too far away.
+      expect(await removeOnly(...tower.slice(0, 1))).toEqual([]);
+      expect(await removeOnly(...tower.slice(150, 151))).toEqual(tower.slice(150).toReversed());
+      await run(true);
+      expect(await world().index.totals()).toMatchObject({ manifests: 0, blobs: 0 });
+    });
+
     test("time without a tag begins anew with each tag lost", async () => {
       const { index } = world();
       const digest = await world().image("a", { blobs: [1], tags: ["x"] });
