@@ -105,7 +105,7 @@ export class StormClient {
         await client.push(`oci:${layout}:image`, target);
         return;
       } catch (error) {
-        const refused = error instanceof Error && /blob unknown to registry/i.test(error.message);
+        const refused = error instanceof Error && /blob unknown/i.test(error.message);
         if (!refused || attempt === skopeoAttempts) throw error;
         this.http.retriedPushes += 1;
       }
