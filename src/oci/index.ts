@@ -1,6 +1,7 @@
 // The vocabulary of the registry: digests, names, media types, manifests, error codes. Imports nothing.
 export * from "./digest.ts";
 export * from "./errors.ts";
+export * from "./globs.ts";
 export * from "./manifest.ts";
 export * from "./media-types.ts";
 export * from "./names.ts";

@@ -1,0 +1,27 @@
+import { describe, expect, test } from "bun:test";
+import { GlobError, parseGlobs } from "./globs.ts";
+
+describe("globs for names", () => {
+  test.each([
+    [["ci/**"], "ci/a", true],
+    [["ci/**"], "ci/a/b", true],
+    [["ci/**"], "ci", false],
+    [["**"], "a/b/c", true],
+    [["*"], "a/b", false],
+    [["*"], "v1.2_x-3", true],
+    [["v*", "latest"], "latest", true],
+    [["v*", "latest"], "w1", false],
+    [["**", "!ci/**"], "ci/a", false],
+    [["**", "!ci/**"], "team/a", true],
+    [["!ci/**"], "team/a", true],
+    [["!ci/**"], "ci/a", false],
+    [["team-?/{app,web}"], "team-a/web", true],
+    [[], "a", false],
+  ] as const)("%j and %s: %p", (patterns, name, expected) => {
+    expect(parseGlobs(patterns).matches(name)).toBe(expected);
+  });
+
+  test.each(["", "!", "a b", "a\\b", "a\u0000", "x".repeat(600), "ä"])("%j is none", (pattern) => {
+    expect(() => parseGlobs([pattern])).toThrow(GlobError);
+  });
+});

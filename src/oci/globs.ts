@@ -1,0 +1,45 @@
+// Lists of globs, as configuration and commands take them for repositories and tags: `*` is any text
+// without a slash, `**` any text, `?` one character, `{a,b}` either; one that begins with `!` excludes.
+
+/** Longer ones serve nobody, and names are no longer than 255 characters. */
+const globLengthMax = 512;
+
+export interface NameGlobs {
+  /** As they were written. */
+  readonly patterns: readonly string[];
+  /** Whether some pattern matches the name and none excludes it; only exclusions: everything else matches. */
+  matches(name: string): boolean;
+}
+
+/** @throws GlobError naming the pattern. */
+export function parseGlobs(patterns: readonly string[]): NameGlobs {
+  const wanted: Bun.Glob[] = [];
+  const excluded: Bun.Glob[] = [];
+  for (const pattern of patterns) {
+    const isExclusion = pattern.startsWith("!");
+    const glob = new Bun.Glob(checked(isExclusion ? pattern.slice(1) : pattern, pattern));
+    (isExclusion ? excluded : wanted).push(glob);
+  }
+  const isAll = wanted.length === 0 && excluded.length > 0;
+  return {
+    patterns,
+    matches: (name) =>
+      (isAll || wanted.some((glob) => glob.match(name))) &&
+      !excluded.some((glob) => glob.match(name)),
+  };
+}
+
+function checked(glob: string, pattern: string): string {
+  const isPlain = /^[\w.\-/*?{},[\]^]+$/.test(glob);
+  if (!isPlain || glob.length > globLengthMax) throw new GlobError(pattern);
+  return glob;
+}
+
+export class GlobError extends Error {
+  constructor(pattern: string) {
+    super(
+      `"${pattern.slice(0, 80)}" is no glob for names: letters, digits, . _ - / and *, **, ?, [..], {a,b}, with a leading ! to exclude`,
+    );
+    this.name = "GlobError";
+  }
+}
