@@ -19,6 +19,7 @@ const allowed = {
   "src/compose.ts": ["src"],
   "src/compose-root.ts": ["src"],
   "src/compose-verify.ts": ["src"],
+  "src/compose-access.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
   "src/renewal.ts": [
     "src/index",
@@ -34,6 +35,7 @@ const allowed = {
     "src/observability",
     "src/owner",
     "src/gc",
+    "src/auth",
     "type src/registry",
     "src/takeover",
   ],
@@ -41,6 +43,7 @@ const allowed = {
   "src/oci": [],
   "src/registry": ["src/oci", "src/storage/layout.ts"],
   "src/gc": ["src/oci", "src/registry", "src/storage/layout.ts"],
+  "src/auth": ["src/oci", "src/registry/ports"],
   "src/retention": ["src/oci", "src/registry"],
   "src/takeover": ["src/oci", "src/registry/ports", "src/storage/layout.ts"],
   "src/http": ["src/oci", "src/registry", "src/observability", "type src/config"],

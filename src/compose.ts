@@ -1,5 +1,7 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself. How a root is opened: compose-root.ts.
+import { runTokenCommand } from "./auth/index.ts";
+import { composeAccess } from "./compose-access.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
@@ -42,9 +44,16 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
+    const access = await composeAccess({
+      config,
+      logger,
+      index: root.index,
+      rootDirectory: root.tree?.rootDirectory ?? null,
+    });
     const server = await startServer({
       registry: root.services,
       options: httpOptions(config),
+      access,
       health,
       logger,
       accessLog: logs.accessLog,
@@ -114,6 +123,12 @@ async function runCommand(
         { ...root, tree: root.tree, clock: systemClock, isAlone: !isRunning },
         request.options,
         asker,
+      );
+    case "token":
+      return await runTokenCommand(
+        { index: root.index, nowMs: systemClock.now() },
+        request.options,
+        asker.tell,
       );
     case "reindex":
       await root.agreement.compareAgain(

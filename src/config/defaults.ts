@@ -77,6 +77,17 @@ const gc: GcConfig = {
 // tenth of what one old disk gives; at it, 30 days are enough for 50 TB.
 const scrub: ScrubConfig = { enabled: false, intervalMs: 30 * 24 * hour, rateBytes: 20_000_000 };
 
+const auth = {
+  // Ours. What clients and tokens call this registry; nobody has to type it.
+  issuer: {
+    service: "plimsoll",
+    issuer: "plimsoll",
+    // Long enough for a layer after the other; clients ask again by themselves.
+    expirationMs: 5 * minute,
+  },
+  token: { autoRedirect: false, autoRedirectPath: "/auth/token" },
+} as const;
+
 const storage = {
   rootDirectory: "/var/lib/registry",
   deleteEnabled: false,
@@ -98,5 +109,6 @@ export const defaults = {
   index,
   gc,
   scrub,
+  auth,
   ...limits,
 } as const;

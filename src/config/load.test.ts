@@ -166,6 +166,8 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       index: { path: "/fast/index.db", exclusive: true },
       gc: { ...defaults.gc, graceMs: 0 },
       verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
+      auth: { kind: "none" },
+      access: null,
     });
   });
 
@@ -237,10 +239,6 @@ describe("what is not built yet is an error that says so", () => {
     ["redis", "redis: {addr: 'x:6379'}"],
     ["redis", "redis: {addrs: ['x:6379']}"],
     ["proxy", "proxy: {remoteurl: 'https://registry-1.docker.io'}"],
-    ["auth", "auth: {htpasswd: {realm: r, path: /p}}"],
-    ["auth", "auth: {token: {realm: r}}"],
-    ["auth", "auth: {silly: {realm: r}}"],
-    ["auth", "auth: htpasswd"],
     ["middleware", "middleware: {storage: [{name: cloudfront}]}"],
     ["notifications", "notifications: {endpoints: [{name: a, url: 'http://x'}]}"],
     ["http.tls", "http: {tls: {certificate: /c, key: /k}}"],

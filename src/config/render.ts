@@ -2,6 +2,7 @@
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
 import type { Config, GcConfig, StorageConfig } from "./config.ts";
+import { accessToClassic } from "./render-access.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
@@ -21,9 +22,14 @@ function masked(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,
-      isSecretKey(key) && inner !== "" ? mask : masked(inner),
+      // A section of its own is not one secret, but may hold some: auth.htpasswd, auth.token.
+      isSecretKey(key) && inner !== "" && !isSection(inner) ? mask : masked(inner),
     ]),
   );
+}
+
+function isSection(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function toClassic(config: Config): Record<string, unknown> {
@@ -71,6 +77,7 @@ function toClassic(config: Config): Record<string, unknown> {
         },
       },
     },
+    ...accessToClassic(config),
     index: { path: config.index.path ?? "", exclusive: config.index.exclusive },
     gc: gcToClassic(config.gc),
     verify: {

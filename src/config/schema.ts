@@ -3,6 +3,7 @@
 import { z } from "zod";
 import type { Config } from "./config.ts";
 import { defaults } from "./defaults.ts";
+import { accessSection, authSection, checkAccess, groupsSection } from "./access-section.ts";
 import { gcSection } from "./gc-section.ts";
 import { httpSection } from "./http-section.ts";
 import { logLevel, logSection } from "./log-section.ts";
@@ -26,7 +27,6 @@ const version = scalar("0.1, the only version there is", (value) =>
 
 /** Each is switched on by keys of its own; without them the classic, too, leaves it alone. */
 const unbuiltSections = {
-  auth: notBuilt("auth (access control)", isOpenAuth),
   middleware: notBuilt("middleware", isAllDisabled),
   notifications: notBuilt("notifications", (raw) =>
     isRawMap(raw) ? isAllDisabled(raw["endpoints"]) : isEmpty(raw),
@@ -54,8 +54,12 @@ export const configSchema = z
     index: indexSection,
     gc: gcSection,
     verify: verifySection,
+    auth: authSection,
+    access: accessSection,
+    groups: groupsSection,
     ...unbuiltSections,
   })
+  .superRefine(checkAccess)
   .transform((raw): Config => ({
     log: { ...raw.log, level: raw.log.level ?? raw.loglevel ?? defaults.log.level },
     storage: raw.storage,
@@ -67,14 +71,9 @@ export const configSchema = z
     index: raw.index,
     gc: raw.gc,
     verify: raw.verify,
+    auth: raw.auth,
+    access: raw.access === undefined ? null : { rules: raw.access, groups: raw.groups },
   }));
-
-/** No kind of access control, or `none`. */
-function isOpenAuth(raw: RawValue): boolean {
-  if (typeof raw === "string") return raw === "" || raw === "none";
-  if (raw === undefined) return true;
-  return isRawMap(raw) && Object.keys(raw).every((kind) => kind === "none");
-}
 
 function isSilentReporting(raw: RawValue): boolean {
   if (!isRawMap(raw)) return isEmpty(raw);

@@ -1,7 +1,8 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
-import type { Call, Env } from "./context.ts";
+import { authorize } from "./authorize.ts";
+import type { Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, Logger } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
@@ -9,6 +10,7 @@ import { type HeaderFields, type Reply, toResponse } from "./reply.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
+import { isTokenPath, issueToken } from "./token-endpoint.ts";
 import { handleV2 } from "./v2/index.ts";
 
 export interface HandlerParts {
@@ -36,14 +38,26 @@ export function createHandler(parts: HandlerParts): Handler {
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
     let route: Route | null = null;
     let failure: Failure | null = null;
+    let user: string | null = null;
     let reply: Reply;
     try {
       route = parseRoute(path, env.options.prefix);
       if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
       // Leases are the address's, without its port, which changes with every connection.
-      const caller = peer === null ? "unix" : remoteAddress;
-      const call: Call = { request, path, query, caller };
-      reply = await handleV2(env, call, route);
+      const address = peer === null ? "unix" : remoteAddress;
+      if (env.access === null) {
+        reply = await handleV2(env, { request, path, query, caller: address, grant: null }, route);
+      } else if (isTokenPath(env, path)) {
+        reply = await issueToken(env.access, { request, query });
+      } else {
+        const grant = await authorize(env, env.access, { request, query, route });
+        user = grant?.user ?? null;
+        reply = await handleV2(
+          env,
+          { request, path, query, caller: user ?? address, grant },
+          route,
+        );
+      }
     } catch (error) {
       failure = failureOf(error);
       reply = failure.reply;
@@ -54,6 +68,7 @@ export function createHandler(parts: HandlerParts): Handler {
       uri: query === "" ? path : `${path}?${query}`,
       remoteAddress,
       remote: peer === null ? "unix" : remoteOf(remoteAddress, peer.port),
+      user,
       route,
       reply,
       failure,

@@ -3,6 +3,7 @@
 import { BlobUnknownError } from "../oci/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Access } from "./context.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
@@ -16,6 +17,8 @@ import { UploadState } from "./upload-state.ts";
 export interface ServerParts {
   readonly registry: Registry;
   readonly options: HttpOptions;
+  /** Null: everybody may do everything. */
+  readonly access: Access | null;
   readonly health: HealthChecks;
   readonly logger: Logger;
   readonly accessLog: AccessLog;
@@ -41,6 +44,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       options,
       locations: new Locations(options),
       uploadState: new UploadState(options.secret),
+      access: parts.access,
     },
     common,
     health: parts.health,

@@ -11,6 +11,7 @@ import type { Room } from "./room.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
+import * as tokens from "./tokens.ts";
 
 /** What an operation runs on. */
 export interface WriteContext {
@@ -51,6 +52,9 @@ export const operations = {
   beginRun: on(runRecords.beginRun),
   endRun: on(runRecords.endRun),
   interruptRuns: on(runRecords.interruptRuns),
+  createToken: on(tokens.createToken),
+  revokeToken: on(tokens.revokeToken),
+  noteTokenUse: on(tokens.noteTokenUse),
   enqueuePage: on(enqueuePage),
   startRebuild: on(comparing.startRebuild),
   loseBytes: on(comparing.loseBytes),
@@ -71,6 +75,8 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "findAndLeaseBlob",
   "findAndLeaseManifest",
   "acceptManifest",
+  "createToken",
+  "noteTokenUse",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

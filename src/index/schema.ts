@@ -227,6 +227,19 @@ const reserve = `
 CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
 `;
 
+/** Passwords of programs, with rights of their own; only hashes of secrets. */
+const robotTokens = `
+CREATE TABLE robot_tokens (
+  id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  secret_hash TEXT NOT NULL,
+  rights TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  last_used_at INTEGER
+) STRICT, WITHOUT ROWID;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
   (match) => match[1] ?? "",
@@ -236,4 +249,4 @@ export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\
 export const factSchema = facts;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts, deletions + runs, reserve];
+export const migrations: readonly string[] = [own + facts, deletions + runs, reserve, robotTokens];

@@ -19,6 +19,7 @@ import { listRuns } from "./run-records.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
+import * as tokens from "./tokens.ts";
 import { WorkerWriter } from "./worker-writer.ts";
 
 /**
@@ -64,6 +65,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...changesOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
+    ...tokensOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -136,6 +138,7 @@ function lookupsOf(access: Access) {
     listTags: access.readAll(lookups.listTags),
     listRepositories: access.read(lookups.listRepositories),
     listReferrers: (repository, digest, page) => listReferrers({ repository, digest }, page),
+    listHolders: access.read(lookups.listHolders),
     findUpload: access.read(lookups.findUpload),
     listIdleUploads: access.read(lookups.listIdleUploads),
   } satisfies Partial<Index>;
@@ -226,5 +229,15 @@ function comparisonOf(access: Access) {
     setReadingPosition: (reader, position) => setMeta(`reading-position:${reader}`, position),
     rootId: () => getMeta("root-id"),
     setRootId: (id) => setMeta("root-id", id),
+  } satisfies Partial<Index>;
+}
+
+function tokensOf(access: Access) {
+  return {
+    createToken: access.write("createToken"),
+    findToken: access.read(tokens.findToken),
+    listTokens: access.read(tokens.listTokens),
+    revokeToken: access.write("revokeToken"),
+    noteTokenUse: access.write("noteTokenUse"),
   } satisfies Partial<Index>;
 }

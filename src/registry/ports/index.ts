@@ -21,6 +21,7 @@ import type {
 } from "./facts.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
+import type { TokenIndex } from "./token-index.ts";
 
 /** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
 export interface LeaseTerms {
@@ -77,8 +78,9 @@ export interface RestorableDeletion {
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./facts.ts";
+export type * from "./token-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex {
+export interface Index extends CollectionIndex, ComparisonIndex, TokenIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
@@ -99,6 +101,11 @@ export interface Index extends CollectionIndex, ComparisonIndex {
     subject: Digest,
     page: Page & { readonly artifactType: string | null },
   ): Promise<readonly ReferrerFact[]>;
+  /** Repositories that a blob can be mounted from, in an order of the index's own. */
+  listHolders(
+    digest: Digest,
+    page: { readonly offset: number; readonly limit: number },
+  ): Promise<readonly RepositoryName[]>;
   findUpload(repository: RepositoryName, id: string): Promise<UploadFact | null>;
   /** Uploads untouched since `beforeMs`, oldest first. */
   listIdleUploads(beforeMs: number, limit: number): Promise<readonly UploadFact[]>;
