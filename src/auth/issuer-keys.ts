@@ -64,8 +64,7 @@ export class IssuerKeys implements TokenKeys {
 
   /** Reads the file, once; makes a key when there is none that may sign. */
   async open(): Promise<void> {
-    this.#stored = this.#path === null ? [] : this.#read(this.#path);
-    this.#keys = await Promise.all(this.#stored.map(imported));
+    if (this.#path !== null) await this.#load(this.#path);
     await this.#turn();
   }
 
@@ -105,16 +104,15 @@ export class IssuerKeys implements TokenKeys {
     this.#version += 1;
   }
 
-  #read(path: string): readonly StoredKey[] {
+  async #load(path: string): Promise<void> {
     try {
-      return fileSchema.parse(JSON.parse(readFileSync(path, "utf8"))).keys;
+      const stored = fileSchema.parse(JSON.parse(readFileSync(path, "utf8"))).keys;
+      this.#keys = await Promise.all(stored.map(imported));
+      this.#stored = stored;
     } catch (error) {
       const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-      if (!isMissing) {
-        // Never the parser's own message: it may quote the file.
-        this.#log.warn(`auth.issuer: ${path} cannot be used; new keys are made`);
-      }
-      return [];
+      // Never the parser's own message: it may quote the file.
+      if (!isMissing) this.#log.warn(`auth.issuer: ${path} cannot be used; new keys are made`);
     }
   }
 }

@@ -36,7 +36,7 @@ describe("access rules", () => {
     ["alice", "admin", null, null],
     ["ops", "pull", "team-a/app", null],
     [null, "admin", null, null],
-  ])("%p may %s in %p: by rule %p", (user, action, repository, expected) => {
+  ])("%p may %s in %p: by rule %p", (...[user, action, repository, expected]) => {
     expect(rules.find(user, action, repository === null ? null : name(repository))).toBe(expected);
   });
 

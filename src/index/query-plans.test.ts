@@ -20,6 +20,9 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "listTags",
   "listRepositories",
   "listReferrers",
+  "listHolders",
+  "findToken",
+  "noteTokenUse",
   "findUpload",
   "beginUpload",
   "touchUpload",
@@ -64,6 +67,7 @@ const allowedElsewhere: Allowed = [
   [/^SCAN (c|repository_candidates)$/, "repositories that may be empty, as many as asked"],
   [/^SCAN blobs USING COVERING INDEX blobs_condemned$/, "whether there is one"],
   [/^SCAN runs USING INDEX runs_under_way$/, "at most the one that was killed"],
+  [/^SCAN robot_tokens/, "bounded, and counted when one is made"],
   [/^SCAN problems$/, "replaced as a whole by the next comparison"],
   [/^SCAN repositories USING (COVERING )?INDEX repositories_listed$/, "counted for a report"],
   [/^SCAN (blobs|layers|manifests|repositories|x)$/, "a page of a walk over everything"],
@@ -136,6 +140,7 @@ async function runEverything(): Promise<void> {
     await index.deleteTag(repo("a"), tag("x"), world.nowMs);
     await index.deleteManifest(repo("a"), parent.digest, world.nowMs);
     await lookAtDeletions(world, child);
+    await useTokens(world);
     await world.owed();
     await missedByQueue(index, world.nowMs);
     await index.emptyRepositories(9);
@@ -161,6 +166,17 @@ async function lookAtAll(world: World, child: ReturnType<typeof blobNo>): Promis
   await index.listReferrers(repo("a"), child, { after: null, limit: 9, artifactType: null });
   await index.findAndLeaseBlob(repo("a"), blobNo(1), world.terms());
   await index.findAndLeaseManifest(repo("a"), child, world.terms());
+}
+
+async function useTokens({ index }: World): Promise<void> {
+  const rights = { repositories: ["a"], actions: ["pull"] as const };
+  const token = { id: "t", user: "u", secretHash: "00", createdAtMs: 1, expiresAtMs: null };
+  await index.createToken({ ...token, ...rights });
+  await index.findToken("t");
+  await index.listTokens({ after: null, limit: 9 });
+  await index.noteTokenUse("t", 2);
+  await index.revokeToken("t");
+  await index.listHolders(blobNo(2), { offset: 0, limit: 9 });
 }
 
 async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
@@ -260,6 +276,11 @@ function filled(): Sql {
     1_000,
   );
   rows("runs (record)", "'{}'", 1_000);
+  rows(
+    "robot_tokens (id, user, secret_hash, rights, created_at)",
+    "printf('t%d', i), 'u', '00', '{}', 0",
+    1_000,
+  );
   rows("deletion_holds (deletion_id, digest)", "i % 1000 + 1, CAST(i AS BLOB)", 10_000);
   rows("blob_candidates (repository_id, blob_id, due_at)", "i % 500 + 1, i, i", 5_000);
   return sql;

@@ -9,6 +9,7 @@ import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
+import { tokensContract } from "./index/tokens-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 
 // A slow disk and a busy machine are no failure.
@@ -30,5 +31,6 @@ for (const driver of [memoryDriver, fileDriver]) {
     absorbContract(driver);
     runsContract(driver);
     queueContract(driver);
+    tokensContract(driver);
   });
 }
