@@ -22,7 +22,7 @@ export interface Guarded extends AsyncDisposable {
   readonly said: string[];
   readonly clock: { nowMs: number };
   /** As `name:password`, a token, or null for nobody. */
-  ask(path: string, as: string | null, init?: RequestInit): Promise<Response>;
+  readonly ask: (path: string, as: string | null, init?: RequestInit) => Promise<Response>;
 }
 
 export interface GuardedOptions {
