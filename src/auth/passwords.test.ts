@@ -88,6 +88,36 @@ describe("passwords", () => {
     expect(asked).toHaveLength(2);
     asked[1]?.end(false);
     expect(await again).toBe(false);
+    // Somebody else has met the new file while the check of the old one runs on.
+    users.version = 20;
+    const slow = passwords.areRight("alice", "slow");
+    await turn();
+    users.version = 21;
+    const met = passwords.areRight("alice", "other");
+    const anew = passwords.areRight("alice", "slow");
+    await turn();
+    asked[2]?.end(true);
+    asked[3]?.end(false);
+    await turn();
+    // The same question of the new file is a check of its own, whatever the old one says.
+    asked[4]?.end(false);
+    expect(await Promise.all([slow, met, anew])).toEqual([true, false, false]);
+    expect(asked.map(({ password }) => password)).toEqual(["pw", "pw", "slow", "other", "slow"]);
+    users.version = 22;
+    const last = passwords.areRight("alice", "last");
+    await turn();
+    users.version = 23;
+    const bystander = passwords.areRight("alice", "bystander");
+    await turn();
+    asked[5]?.end(true);
+    asked[6]?.end(true);
+    await Promise.all([last, bystander]);
+    const asksAgain = passwords.areRight("alice", "last");
+    await turn();
+    expect(asked).toHaveLength(8);
+    asked[7]?.end(false);
+    expect(await asksAgain).toBe(false);
+    asked.length = 2;
     // The other order: remembered, then changed.
     users.version = 3;
     const third = passwords.areRight("alice", "pw");

@@ -1,7 +1,7 @@
 // Remembers for a short while what a check of credentials has found, so that the hundred requests of
 // one pull cost one check. Bounded. Holds no credentials: keys are hashes under a key of this process
 // that nobody else knows.
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 
 /** Users and robots at work at the same time; some 200 bytes each. */
 const verdictsMax = 4096;
@@ -11,7 +11,8 @@ export class RecentVerdicts<Verdict> {
   readonly #verdicts = new Map<string, { readonly verdict: Verdict; readonly untilMs: number }>();
 
   keyOf(...parts: readonly string[]): string {
-    const hasher = new Bun.CryptoHasher("sha256", this.#key);
+    // Not Bun.CryptoHasher: with a key it throws when an import of a bad key has failed before it.
+    const hasher = createHmac("sha256", this.#key);
     // Lengths first: no two different lists look the same.
     hasher.update(parts.map((part) => part.length).join(" "));
     for (const part of parts) hasher.update(`\0${part}`);

@@ -101,6 +101,14 @@ test("who is known and may not is told so: 403, and what was needed", async () =
   });
   expect(response.status).toBe(403);
   expect(response.headers.get("www-authenticate")).toBeNull();
+  // What a mount would have liked is nobody's reason.
+  const mount = "/v2/team-a/app/blobs/uploads/?mount=sha256:aaa&from=other/app";
+  const { errors } = (await (
+    await guarded.ask(mount, "mallory:pw", { method: "POST" })
+  ).json()) as {
+    errors: { message: string }[];
+  };
+  expect(errors[0]?.message).toEndWith("mallory may not pull and push in team-a/app");
   expect(await body(response)).toEqual({
     errors: [
       {

@@ -95,15 +95,16 @@ describe.each([
     const wrong: string[] = [];
     for (const caller of callers) {
       for (const repository of repositories) {
-        for (const [method, below, needs] of requests) {
-          for (const headers of extras) {
-            const path = `/v2/${repository}/${below}`;
-            const body = method === "PUT" || method === "PATCH" ? "{}" : null;
-            const init = { method, headers, body };
-            const got = await outcome(await guarded.ask(path, login(caller), init));
-            const wanted = expected(caller, repository, needs);
-            if (got !== wanted) wrong.push(`${caller} ${method} ${path}: ${got}, not ${wanted}`);
-          }
+        const asked = requests.flatMap((one) =>
+          extras.map((headers) => [headers, ...one] as const),
+        );
+        for (const [headers, method, below, needs] of asked) {
+          const path = `/v2/${repository}/${below}`;
+          const body = method === "PUT" || method === "PATCH" ? "{}" : null;
+          const init = { method, headers, body };
+          const got = await outcome(await guarded.ask(path, login(caller), init));
+          const wanted = expected(caller, repository, needs);
+          if (got !== wanted) wrong.push(`${caller} ${method} ${path}: ${got}, not ${wanted}`);
         }
       }
     }

@@ -68,6 +68,9 @@ describe.each([
     expect(await status(`alice:${password}`)).toBe(401);
     expect(await status(`ci:${password.slice(0, -1)}`)).toBe(401);
     expect(await status(`ci:${password}x`)).toBe(401);
+    const other = await create(guarded);
+    const mixed = `plimsoll_${id}_${other.password.slice(-43)}`;
+    expect(await status(`ci:${mixed}`)).toBe(401);
     guarded.clock.nowMs += hourMs;
     expect(await status(`ci:${password}`)).toBe(401);
     guarded.clock.nowMs -= 1;

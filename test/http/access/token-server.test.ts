@@ -30,9 +30,19 @@ async function openssl(...args: string[]): Promise<void> {
 }
 
 /** A certificate that signs itself. */
-async function selfSigned(name: string, key: readonly string[]): Promise<void> {
+async function selfSigned(name: string, key: readonly string[], called = name): Promise<void> {
   const files = ["-keyout", `${name}.key`, "-out", `${name}.pem`];
-  await openssl("req", "-x509", ...key, "-nodes", "-subj", `/CN=${name}`, "-days", "30", ...files);
+  await openssl(
+    "req",
+    "-x509",
+    ...key,
+    "-nodes",
+    "-subj",
+    `/CN=${called}`,
+    "-days",
+    "30",
+    ...files,
+  );
 }
 
 const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
@@ -46,6 +56,9 @@ beforeAll(async () => {
   await issued("middle", "ec", "basicConstraints=critical,CA:TRUE");
   await issued("leaf", "middle", "basicConstraints=critical,CA:FALSE");
   await issued("child-of-leaf", "leaf", "basicConstraints=critical,CA:TRUE");
+  // An authority that only calls itself by the name of the right one.
+  await selfSigned("fake", ec, "ec");
+  await issued("forged", "fake", "authorityKeyIdentifier=none");
 });
 
 async function issued(name: string, by: string, extension: string): Promise<void> {
@@ -70,7 +83,7 @@ async function issued(name: string, by: string, extension: string): Promise<void
     `${name}.csr`,
     ...authority,
     "-days",
-    "30",
+    "10",
     "-extfile",
     `${name}.ext`,
     "-out",
@@ -218,6 +231,9 @@ describe("keys", () => {
     // What is no authority signs nothing, whatever it says of itself.
     const child = await privateKey("child-of-leaf", "ES256");
     expect(await by(child, "child-of-leaf", "leaf", "middle")).toBe("401 invalid_token");
+    const forged = await privateKey("forged", "ES256");
+    expect(await by(forged, "forged")).toBe("401 invalid_token");
+    expect(await by(forged, "forged", "ec")).toBe("401 invalid_token");
     const stranger = await privateKey("stranger", "ES256");
     expect(await by(stranger, "stranger")).toBe("401 invalid_token");
     expect(await by(stranger, "ec")).toBe("401 invalid_token");
@@ -225,7 +241,7 @@ describe("keys", () => {
     const garbage = { x5c: ["not a certificate"] };
     const token = await made({ alg: "ES256", key: stranger, header: garbage });
     expect(await statusWith(guarded, token)).toBe("401 invalid_token");
-    guarded.clock.nowMs += 40 * 24 * 3_600_000;
+    guarded.clock.nowMs += 20 * 24 * 3_600_000;
     const later = { exp: Math.floor(guarded.clock.nowMs / 1_000) + 60 };
     const expired = await made({
       alg: "ES256",
