@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { makeImage, writeLayout } from "../support/images.ts";
-import { productCommand } from "../support/registry-process.ts";
+import { productCommand, run } from "../support/registry-process.ts";
 import { type Client, createClient, describeWith } from "./clients.ts";
 import { outputOf, type Sandbox, withSandbox } from "./sandbox.ts";
 
@@ -121,6 +121,34 @@ for (const name of ["skopeo", "podman", "buildah"] as const) {
     });
   }
 }
+
+describeWith(["docker"], "docker, whose login needs no engine", () => {
+  for (const [how, more] of [
+    ["by password", ""],
+    ["by the registry's own tokens", "  issuer: {}"],
+  ] as const) {
+    test(
+      `logs in ${how}, and not with a wrong password`,
+      withSandbox(
+        async (sandbox) => {
+          await addUsers(sandbox);
+          await sandbox.start({ firstPath: "/" });
+          const directory = join(sandbox.directory, "docker");
+          const docker = ["docker", "--config", directory, "login", "-u", "alice", "-p"];
+          // Told of no engine, so that it asks the registry itself, whatever else runs here.
+          const options = { env: { DOCKER_HOST: `unix://${directory}/none.sock` } };
+          const wrong = await run([...docker, "wrong", sandbox.host], options);
+          expect(wrong.exitCode).not.toBe(0);
+          expect(outputOf(wrong)).toMatch(/401 Unauthorized|unauthorized/);
+          const right = await run([...docker, secrets.alice, sandbox.host], options);
+          expect(outputOf(right)).toContain("Login Succeeded");
+          await expectNoSecret(sandbox);
+        },
+        { more: auth(more) },
+      ),
+    );
+  }
+});
 
 async function refusal(work: Promise<void>): Promise<string> {
   try {
