@@ -33,6 +33,12 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "deleteRestorably",
   "deleteTag",
   "unlinkBlob",
+  "describeRepositories",
+  "describeRepository",
+  "describeTags",
+  "describeImage",
+  "describeChildren",
+  "blobUsers",
 ]);
 
 type Allowed = readonly (readonly [step: RegExp, because: string])[];
@@ -45,6 +51,7 @@ const allowedOnRequest: Allowed = [
   [/^SEARCH leases .*\(repository_id=\? AND caller=\?\)$/, "one caller's leases in one repository"],
   [/ manifests_unreadable \(repository_id=\?\)$/, "manifests that cannot be read are few"],
   [/ repositories_listed \(name>\?\)$/, "a page"],
+  [/^SEARCH t USING COVERING INDEX tags_by_time \(repository_id=\?\)$/, "the newest tag alone"],
   [/^USE TEMP B-TREE FOR ORDER BY$/, "sorts one subject's referrers"],
   [/^USE TEMP B-TREE FOR (UNION|DISTINCT)$/, "at most the manifests that need one blob"],
 ];
@@ -120,6 +127,7 @@ async function runEverything(): Promise<void> {
     await index.mountBlob({ digest: blobNo(2), from: repo("a"), to: repo("b"), terms: terms() });
     await index.mountBlob({ digest: blobNo(2), from: null, to: repo("c"), terms: terms() });
     await lookAtAll(world, child);
+    await lookAtImages(world, child);
     world.nowMs += 2 * 3_600_000;
     await lookAtAll(world, child);
     await compareAll(world, round);
@@ -161,6 +169,21 @@ async function lookAtAll(world: World, child: ReturnType<typeof blobNo>): Promis
   await index.listReferrers(repo("a"), child, { after: null, limit: 9, artifactType: null });
   await index.findAndLeaseBlob(repo("a"), blobNo(1), world.terms());
   await index.findAndLeaseManifest(repo("a"), child, world.terms());
+}
+
+async function lookAtImages(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
+  const { index } = world;
+  const position = { tag: tag("x"), pushedAtMs: 1 };
+  await index.describeRepositories({ after: null, limit: 9 });
+  await index.describeRepository(repo("a"));
+  for (const sort of ["name", "pushed"] as const) {
+    for (const descending of [true, false]) {
+      await index.describeTags(repo("a"), { sort, descending, after: position, limit: 9 });
+    }
+  }
+  await index.describeImage(repo("a"), child, 9);
+  await index.describeChildren(repo("a"), [child]);
+  await index.blobUsers(blobNo(2), repo("a"), 9);
 }
 
 async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): Promise<void> {

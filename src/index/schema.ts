@@ -227,13 +227,18 @@ const reserve = `
 CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
 `;
 
+/** Tags in the order in which they were moved, for lists that begin with the newest. */
+const tagsByTime = `
+CREATE INDEX tags_by_time ON tags (repository_id, moved_at, name);
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
   (match) => match[1] ?? "",
 );
 
 /** Makes the fact tables, empty. */
-export const factSchema = facts;
+export const factSchema = facts + tagsByTime;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts, deletions + runs, reserve];
+export const migrations: readonly string[] = [own + facts, deletions + runs, reserve, tagsByTime];

@@ -10,6 +10,7 @@ import * as comparing from "./comparing.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
 import { InlineWriter } from "./inline-writer.ts";
+import * as inspecting from "./inspecting.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
 import * as pushing from "./pushing.ts";
@@ -64,6 +65,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...changesOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
+    ...inspectionOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -226,5 +228,18 @@ function comparisonOf(access: Access) {
     setReadingPosition: (reader, position) => setMeta(`reading-position:${reader}`, position),
     rootId: () => getMeta("root-id"),
     setRootId: (id) => setMeta("root-id", id),
+  } satisfies Partial<Index>;
+}
+
+function inspectionOf(access: Access) {
+  const describeImage = access.readAll(inspecting.describeImage);
+  const blobUsers = access.readAll(inspecting.blobUsers);
+  return {
+    describeRepositories: access.read(inspecting.describeRepositories),
+    describeRepository: access.read(inspecting.describeRepository),
+    describeTags: access.readAll(inspecting.describeTags),
+    describeImage: (repository, digest, tagsMax) => describeImage({ repository, digest }, tagsMax),
+    describeChildren: access.readAll(inspecting.describeChildren),
+    blobUsers: (digest, besides, namesMax) => blobUsers(digest, { besides, namesMax }),
   } satisfies Partial<Index>;
 }

@@ -5,6 +5,7 @@ import { absorbContract, unreadableContract } from "./index/comparing-contract.t
 import { deleteContract, redoContract } from "./index/deleting-contract.ts";
 import { deletionsContract } from "./index/deletions-contract.ts";
 import { fileDriver, memoryDriver } from "./index/fixture.ts";
+import { inspectionContract } from "./index/inspection-contract.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
@@ -30,5 +31,6 @@ for (const driver of [memoryDriver, fileDriver]) {
     absorbContract(driver);
     runsContract(driver);
     queueContract(driver);
+    inspectionContract(driver);
   });
 }

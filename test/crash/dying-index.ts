@@ -81,6 +81,12 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   recordProblems: "changes",
   listProblems: "looks",
   hasUnlistable: "looks",
+  describeRepositories: "looks",
+  describeRepository: "looks",
+  describeTags: "looks",
+  describeImage: "looks",
+  describeChildren: "looks",
+  blobUsers: "looks",
 };
 
 type Method = (...args: readonly unknown[]) => Promise<unknown>;

@@ -1,0 +1,182 @@
+// What is shown of repositories, tags and images: look-ups of bounded size, each a page or a few probes of
+// an index (query-plans.test.ts). CROSS JOIN keeps SQLite to the order in which the tables are written.
+import {
+  type Digest,
+  digestFromBytes,
+  digestToBytes,
+  type RepositoryName,
+  type Tag,
+} from "../oci/index.ts";
+import type {
+  BlobUsers,
+  ChildFact,
+  ImageFact,
+  Page,
+  RepositoryFact,
+  TagFact,
+  TagPage,
+} from "../registry/ports/index.ts";
+import { findBlobRow, findRepository } from "./rows.ts";
+import { blobState, manifestContent, namedKind } from "./schema.ts";
+import type { Sql } from "./sql.ts";
+
+const newestTag = `(SELECT t.moved_at FROM tags t WHERE t.repository_id = r.id
+  ORDER BY t.moved_at DESC, t.name DESC LIMIT 1) AS newestTagMs`;
+
+export function describeRepositories(sql: Sql, page: Page): RepositoryFact[] {
+  return sql.all<RepositoryFact>(
+    `SELECT r.name, r.manifests, ${newestTag} FROM repositories r
+     WHERE r.manifests > 0 AND r.name > ?1 ORDER BY r.name LIMIT ?2`,
+    page.after ?? "",
+    page.limit,
+  );
+}
+
+export function describeRepository(sql: Sql, repository: RepositoryName): RepositoryFact | null {
+  return sql.get<RepositoryFact>(
+    `SELECT r.name, r.manifests, ${newestTag} FROM repositories r WHERE r.name = ?`,
+    repository,
+  );
+}
+
+interface TagRow {
+  readonly tag: Tag;
+  readonly pushedAtMs: number;
+  readonly digest: Uint8Array;
+  readonly size: number | null;
+  readonly mediaType: string | null;
+}
+
+/** `?2`, `?3`: time and name of the last tag of the page before. */
+const tagPages = {
+  "name up": "AND t.name > ?3 AND ?2 IS NOT NULL ORDER BY t.name",
+  "name down": "AND t.name < ?3 AND ?2 IS NOT NULL ORDER BY t.name DESC",
+  "pushed up": "AND (t.moved_at, t.name) > (?2, ?3) ORDER BY t.moved_at, t.name",
+  "pushed down": "AND (t.moved_at, t.name) < (?2, ?3) ORDER BY t.moved_at DESC, t.name DESC",
+} as const;
+
+/** After every tag: their characters are ASCII. */
+const nameAfterAll = "\x7f";
+
+export function describeTags(
+  sql: Sql,
+  repository: RepositoryName,
+  page: TagPage,
+): TagFact[] | null {
+  const id = findRepository(sql, repository);
+  if (id === null) return null;
+  const { after, descending, sort } = page;
+  const rows = sql.all<TagRow>(
+    `SELECT t.name AS tag, t.moved_at AS pushedAtMs, b.digest,
+       CASE WHEN m.blob_id IS NULL THEN NULL ELSE b.size END AS size, m.media_type AS mediaType
+     FROM tags t CROSS JOIN blobs b ON b.id = t.blob_id
+       LEFT JOIN manifests m ON m.repository_id = t.repository_id AND m.blob_id = t.blob_id
+         AND m.unreadable = ${manifestContent.read} AND b.state = ${blobState.present}
+     WHERE t.repository_id = ?1 ${tagPages[`${sort} ${descending ? "down" : "up"}`]} LIMIT ?4`,
+    id,
+    after?.pushedAtMs ?? (descending ? Number.MAX_SAFE_INTEGER : -1),
+    after?.tag ?? (descending ? nameAfterAll : ""),
+    page.limit,
+  );
+  return rows.map(({ tag, pushedAtMs, digest, size, mediaType }) => {
+    return { tag, pushedAtMs, digest: digestFromBytes(digest), sizeBytes: size, mediaType };
+  });
+}
+
+interface ImageId {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+}
+
+export function describeImage(
+  sql: Sql,
+  { repository, digest }: ImageId,
+  tagsMax: number,
+): ImageFact | null {
+  const row = sql.get<{
+    repositoryId: number;
+    blobId: number;
+    pushedAtMs: number;
+    artifactType: string | null;
+  }>(
+    `SELECT r.id AS repositoryId, b.id AS blobId, m.pushed_at AS pushedAtMs,
+       m.artifact_type AS artifactType
+     FROM repositories r, blobs b, manifests m
+     WHERE r.name = ? AND b.digest = ? AND m.repository_id = r.id AND m.blob_id = b.id`,
+    repository,
+    digestToBytes(digest),
+  );
+  if (row === null) return null;
+  const { pushedAtMs, artifactType } = row;
+  const tags = sql.all<{ name: Tag }>(
+    "SELECT name FROM tags WHERE blob_id = ? AND repository_id = ? ORDER BY name LIMIT ?",
+    row.blobId,
+    row.repositoryId,
+    tagsMax,
+  );
+  return { pushedAtMs, artifactType, tags: tags.map(({ name }) => name) };
+}
+
+/** Blobs of one child that are added up: hardly an image has a tenth of them. */
+const contentMax = 500;
+
+export function describeChildren(
+  sql: Sql,
+  repository: RepositoryName,
+  digests: readonly Digest[],
+): ChildFact[] {
+  const repositoryId = findRepository(sql, repository);
+  return digests.map((digest) => {
+    const child = sql.get<{ id: number }>(
+      `SELECT b.id FROM blobs b, manifests m
+       WHERE b.digest = ?1 AND b.state = ${blobState.present}
+         AND m.repository_id = ?2 AND m.blob_id = b.id AND m.unreadable = ${manifestContent.read}`,
+      digestToBytes(digest),
+      repositoryId,
+    );
+    if (child === null) return { digest, isPresent: false, content: null };
+    const content = sql.get<{ blobs: number; bytes: number }>(
+      `SELECT count(*) AS blobs, coalesce(sum(b.size), 0) AS bytes FROM (
+         SELECT blob_id FROM named WHERE manifest_id = ?1 AND kind = ${namedKind.blob} LIMIT ?2
+       ) AS held CROSS JOIN blobs b ON b.id = held.blob_id`,
+      child.id,
+      contentMax + 1,
+    );
+    const isWhole = content !== null && content.blobs <= contentMax;
+    return { digest, isPresent: true, content: isWhole ? content : null };
+  });
+}
+
+/** Holders of one blob that are counted: a base layer may have any number of them. */
+const usersMax = 1_000;
+
+export function blobUsers(
+  sql: Sql,
+  digest: Digest,
+  { besides, namesMax }: { readonly besides: RepositoryName; readonly namesMax: number },
+): BlobUsers {
+  const blobId = findBlobRow(sql, digest)?.id;
+  if (blobId === undefined) return { repositories: [], count: 0, atLeast: false };
+  const here = findRepository(sql, besides) ?? 0;
+  const named = sql.all<{ name: RepositoryName }>(
+    `SELECT r.name FROM layers l CROSS JOIN repositories r ON r.id = l.repository_id
+     WHERE l.blob_id = ?1 AND l.repository_id <> ?2 ORDER BY l.repository_id LIMIT ?3`,
+    blobId,
+    here,
+    namesMax,
+  );
+  const count =
+    sql.get<{ count: number }>(
+      `SELECT count(*) AS count FROM (
+         SELECT 1 FROM layers WHERE blob_id = ?1 AND repository_id <> ?2 LIMIT ?3
+       ) AS held`,
+      blobId,
+      here,
+      usersMax + 1,
+    )?.count ?? 0;
+  return {
+    repositories: named.map(({ name }) => name),
+    count: Math.min(count, usersMax),
+    atLeast: count > usersMax,
+  };
+}
