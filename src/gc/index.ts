@@ -4,6 +4,8 @@ export type { CollectionEvent, CollectionReport, CollectOptions } from "./collec
 export { collectionLines } from "./collection-lines.ts";
 export { type CollectionParts, pauseFor } from "./collection-parts.ts";
 export { parseCollectOptions } from "./collect-options.ts";
+export type { CollectionProgress, CollectionResult } from "./collection-monitor.ts";
+export { CollectionRequests } from "./collection-requests.ts";
 export { Collector } from "./collector.ts";
 export { CollectionSchedule, type ScheduleOptions, systemTimers } from "./schedule.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";
