@@ -19,6 +19,7 @@ const allowed = {
   "src/compose.ts": ["src"],
   "src/compose-root.ts": ["src"],
   "src/compose-verify.ts": ["src"],
+  "src/compose-api.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
   "src/renewal.ts": [
     "src/index",

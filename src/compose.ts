@@ -1,5 +1,6 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself. How a root is opened: compose-root.ts.
+import { ApiServices } from "./compose-api.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
@@ -39,6 +40,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
   const { tree } = root;
+  const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
@@ -49,6 +51,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
       logger,
       accessLog: logs.accessLog,
       clock: systemClock,
+      api: config.http.api.enabled ? api.parts : null,
     });
     servers.push(server);
     const { listen } = config.http.debug;
@@ -68,6 +71,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
         await control?.stop();
+        await api.stop();
         await expiry?.stop();
         await collected;
         await scrub?.stop();

@@ -16,6 +16,7 @@ export class CollectionRequests {
   readonly #parts: CollectionRequestParts;
   #asked: { readonly abort: AbortController; readonly over: Promise<void> } | null = null;
   #stopped = false;
+  #changes = 0;
 
   constructor(parts: CollectionRequestParts) {
     this.#parts = parts;
@@ -26,6 +27,11 @@ export class CollectionRequests {
     return this.#asked !== null;
   }
 
+  /** Grows with every change of `isAsked`. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** False: another request is not over yet, or the process stops. */
   start(options: CollectOptions): boolean {
     if (this.#asked !== null || this.#stopped) return false;
@@ -33,6 +39,7 @@ export class CollectionRequests {
     // Not before there is something to forget.
     const over = Promise.resolve().then(() => this.#collect(options, abort.signal));
     this.#asked = { abort, over };
+    this.#changes += 1;
     return true;
   }
 
@@ -61,6 +68,7 @@ export class CollectionRequests {
         log.warn(`the collection that was asked for failed: ${messageOf(error)}`);
     } finally {
       this.#asked = null;
+      this.#changes += 1;
     }
   }
 }

@@ -4,7 +4,6 @@ export type { CollectionEvent, CollectionReport, CollectOptions } from "./collec
 export { collectionLines } from "./collection-lines.ts";
 export { type CollectionParts, pauseFor } from "./collection-parts.ts";
 export { parseCollectOptions } from "./collect-options.ts";
-export type { CollectionProgress, CollectionResult } from "./collection-monitor.ts";
 export { CollectionRequests } from "./collection-requests.ts";
 export { Collector } from "./collector.ts";
 export { CollectionSchedule, type ScheduleOptions, systemTimers } from "./schedule.ts";
