@@ -113,23 +113,27 @@ function checked(
   value: unknown,
   code: "INVALID_PARAMETER" | "INVALID_BODY",
 ): unknown {
-  const result = schema.safeParse(value, { reportInput: true });
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const problems = result.error.issues.map(problemOf);
+  const problems = result.error.issues.map((issue) => problemOf(issue, value));
   throw new ApiError(code, problems.slice(0, 5).join("; "));
 }
 
-function problemOf(issue: z.core.$ZodIssue): string {
+function problemOf(issue: z.core.$ZodIssue, whole: unknown): string {
   if (issue.code === "unrecognized_keys") {
     return `${issue.keys.map((key) => key.slice(0, 80)).join(", ")}: not known here`;
   }
   const key = issue.path.join(".");
-  const given = issue.input === undefined ? "" : ` (given: ${textOf(issue.input)})`;
-  return `${key === "" ? "" : `${key}: `}${issue.message}${given}`;
+  const given = textAt(whole, issue.path);
+  const input = given === null ? "" : ` (given: ${given})`;
+  return `${key === "" ? "" : `${key}: `}${issue.message}${input}`;
 }
 
-function textOf(value: unknown): string {
-  return (JSON.stringify(value) as string | undefined ?? String(value)).slice(0, 80);
+/** As it came, before anything was read into it; null: nothing is there. */
+function textAt(whole: unknown, path: readonly PropertyKey[]): string | null {
+  let value = whole;
+  for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+  return value === undefined ? null : JSON.stringify(value).slice(0, 80);
 }
 
 const limitMax = 1_000;

@@ -1,5 +1,5 @@
 // A whole registry, put together as the program does it, in this process and a directory of its own; and a
-// client of its API. The root is removed when it is disposed of.
+// client of its API, which holds every answer against the description. The root is removed at the end.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { loadConfig } from "../../../src/config/index.ts";
 import type { LogFields } from "../../../src/http/index.ts";
 import type { Logger } from "../../../src/observability/index.ts";
 import { PushClient } from "../../support/push-client.ts";
+import { Description, type OpenApi } from "./described.ts";
 
 export interface LoggedLine {
   readonly level: string;
@@ -20,6 +21,7 @@ export interface Served extends AsyncDisposable {
   readonly root: string;
   readonly lines: LoggedLine[];
   readonly push: PushClient;
+  readonly description: Description;
   /** Asks; `path` is below /api/v1. */
   ask(path: string, init?: RequestInit): Promise<Response>;
   /** Asks for a document that must be there. */
@@ -57,12 +59,27 @@ export async function startServed(options: ServedOptions = {}): Promise<Served> 
   const serving = await serve(config, logs, new AbortController().signal);
   const origin = `http://${serving.address}`;
   const base = `${origin}${options.prefix ?? "/"}api/v1`;
-  const ask: Served["ask"] = (path, init) => fetch(base + path, { redirect: "manual", ...init });
+  const description = new Description(
+    (await (await fetch(`${base}/openapi.json`)).json()) as OpenApi,
+  );
+  const ask: Served["ask"] = async (path, init) => {
+    const response = await fetch(base + path, { redirect: "manual", ...init });
+    const method = init?.method ?? "GET";
+    if (response.headers.get("content-type")?.startsWith("application/json") === true) {
+      const body = method === "HEAD" ? null : await response.clone().json();
+      const [plain = ""] = path.split("?");
+      if (method !== "HEAD" && plain !== "/openapi.json") {
+        description.check({ method, path: plain }, response.status, body);
+      }
+    }
+    return response;
+  };
   return {
     origin,
     root,
     lines,
     push: new PushClient(origin),
+    description,
     ask,
     get: async <Document>(path: string) => {
       const response = await ask(path);
