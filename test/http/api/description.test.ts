@@ -1,10 +1,13 @@
 // The OpenAPI document: valid for a public validator, complete, and a description of what is really answered.
 // (What every other test here asks is held against it, too: served.ts.)
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { makeImage } from "../../support/images.ts";
 import type { OpenApi } from "./described.ts";
 import { type Served, startServed } from "./served.ts";
+
+// A slow disk and a busy machine are no failure.
+setDefaultTimeout(120_000);
 
 describe("the OpenAPI document", () => {
   let served: Served;

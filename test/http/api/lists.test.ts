@@ -1,7 +1,10 @@
 // Lists of the API: cursors that stay right while others push and delete, searches, sorts.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { makeImage } from "../../support/images.ts";
 import { type Served, startServed } from "./served.ts";
+
+// A slow disk and a busy machine are no failure.
+setDefaultTimeout(120_000);
 
 interface Page {
   readonly items: readonly { readonly name: string }[];

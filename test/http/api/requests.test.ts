@@ -1,9 +1,12 @@
 // Requests of the API as they come: paths with names that hold slashes, methods, parameters, bodies, other
 // sites, and what is logged of them.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { makeImage } from "../../support/images.ts";
 import { anyText, RawConnection, textLike } from "../harness.ts";
 import { type Served, startServed } from "./served.ts";
+
+// A slow disk and a busy machine are no failure.
+setDefaultTimeout(120_000);
 
 interface ErrorDocument {
   readonly error: { readonly code: string; readonly message: string; readonly detail?: unknown };
