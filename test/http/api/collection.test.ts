@@ -254,7 +254,7 @@ describe("what may not be", () => {
       served.post("/collection/start"),
       served.post("/collection/start"),
     ]);
-    expect(both.map(({ status }) => status).sort()).toEqual([202, 409]);
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([202, 409]);
     await whenIdle(served);
   });
 });

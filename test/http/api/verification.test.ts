@@ -3,6 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { makeImage } from "../../support/images.ts";
+import { textLike } from "../harness.ts";
 import { type Served, startServed } from "./served.ts";
 
 // A slow disk and a busy machine are no failure.
@@ -44,7 +45,7 @@ describe("verify", () => {
       findings: [],
       isStopped: false,
       failure: null,
-    } as object);
+    });
   });
 
   test("finds what is broken", async () => {
@@ -72,15 +73,9 @@ describe("verify", () => {
   test("refuses what makes no sense, and has nothing to do in memory", async () => {
     await using served = await startServed({ inMemory: true });
     const resume = await served.post("/verification/start", { resume: true });
-    expect([resume.status, await resume.text()]).toEqual([
-      400,
-      expect.stringContaining("give hash as well"),
-    ]);
+    expect([resume.status, await resume.text()]).toEqual([400, textLike(/give hash as well/)]);
     const nothing = await served.post("/verification/start");
-    expect([nothing.status, await nothing.text()]).toEqual([
-      409,
-      expect.stringContaining("NOTHING_TO_VERIFY"),
-    ]);
+    expect([nothing.status, await nothing.text()]).toEqual([409, textLike(/NOTHING_TO_VERIFY/)]);
     expect(await served.get<object>("/verification")).toEqual({ current: null, last: null });
     expect(await served.get<object>("/")).toMatchObject({
       storage: { driver: "inmemory", rootDirectory: null },
