@@ -7,6 +7,8 @@ import type { RepositoryName } from "../oci/index.ts";
 import type { Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
+import * as deletingImages from "./deleting-images.ts";
+import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
 import { InlineWriter } from "./inline-writer.ts";
@@ -16,6 +18,7 @@ import type { OperationArguments, OperationName, OperationResult, Writer } from 
 import * as pushing from "./pushing.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
+import { previewRestore } from "./restoring.ts";
 import { listRuns } from "./run-records.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
@@ -63,6 +66,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
   return {
     ...lookupsOf(access),
     ...changesOf(access),
+    ...deletionsOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
     ...inspectionOf(access),
@@ -149,7 +153,6 @@ function changesOf(access: Access) {
   const leaseBlob = access.write("findAndLeaseBlob");
   const leaseManifest = access.write("findAndLeaseManifest");
   const deleteManifest = access.write("deleteManifest");
-  const deleteRestorably = access.write("deleteRestorably");
   const deleteTag = access.write("deleteTag");
   const unlinkBlob = access.write("unlinkBlob");
   return {
@@ -169,13 +172,30 @@ function changesOf(access: Access) {
       return found === "lease-due" ? await leaseManifest({ repository, digest }, terms) : found;
     },
     deleteManifest: (repository, digest, nowMs) => deleteManifest({ repository, digest }, nowMs),
-    deleteRestorably: (repository, digest, deletion) =>
-      deleteRestorably({ repository, digest }, deletion),
     deleteTag: (repository, tag, nowMs) => deleteTag({ repository, tag }, nowMs),
     unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
     pendingRedo: access.readAll(pendingRedo),
     newestRedo: access.read(newestRedo),
     clearRedo: access.write("clearRedo"),
+  } satisfies Partial<Index>;
+}
+
+function deletionsOf(access: Access) {
+  const deleteRestorably = access.write("deleteRestorably");
+  return {
+    deleteRestorably: (repository, digest, deletion) =>
+      deleteRestorably({ repository, digest }, deletion),
+    deleteTagRestorably: access.write("deleteTagRestorably"),
+    deleteImage: access.write("deleteImage"),
+    deleteRepository: access.write("deleteRepository"),
+    previewImageDeletion: access.readAll(deletingImages.previewImageDeletion),
+    previewRepositoryDeletion: access.read(deletingImages.previewRepositoryDeletion),
+    listUploads: access.readAll(deletingImages.listUploads),
+    listDeletions: access.readAll(deletionList.listDeletions),
+    findDeletion: access.readAll(deletionList.findDeletion),
+    heldManifests: access.read(deletionList.heldManifests),
+    previewRestore: access.readAll(previewRestore),
+    restoreDeletion: access.write("restoreDeletion"),
   } satisfies Partial<Index>;
 }
 

@@ -11,6 +11,8 @@ import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
+import { restoreContract } from "./index/restore-contract.ts";
+import { restorableContract } from "./index/restorable-contract.ts";
 
 // A slow disk and a busy machine are no failure.
 setDefaultTimeout(300_000);
@@ -24,6 +26,8 @@ for (const driver of [memoryDriver, fileDriver]) {
     namesContract(driver);
     deleteContract(driver);
     deletionsContract(driver);
+    restorableContract(driver);
+    restoreContract(driver);
     redoContract(driver);
     condemnContract(driver);
     removalContract(driver);
