@@ -81,6 +81,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   recordProblems: "changes",
   listProblems: "looks",
   hasUnlistable: "looks",
+  repositoryUsage: "looks",
 };
 
 type Method = (...args: readonly unknown[]) => Promise<unknown>;
