@@ -23,6 +23,7 @@ import { listRuns } from "./run-records.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
+import * as usage from "./usage.ts";
 import { WorkerWriter } from "./worker-writer.ts";
 
 /**
@@ -70,6 +71,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...collectionOf(access),
     ...comparisonOf(access),
     ...inspectionOf(access),
+    ...usageReads(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -232,9 +234,14 @@ function comparisonOf(access: Access) {
   const getMeta = access.read(comparing.getMeta);
   const setMeta = access.write("setMeta");
   const absorb = access.write("absorb");
+  const countUsage = access.write("countUsage");
   return {
     isComplete: async () => (await getMeta("complete")) === "true",
-    markComplete: () => setMeta("complete", "true"),
+    markComplete: async () => {
+      // What was written in bulk is counted first: a complete index knows what uses the space.
+      while (!(await countUsage()));
+      await setMeta("complete", "true");
+    },
     startRebuild: access.write("startRebuild"),
     absorb: (differences, options) => absorb({ differences, options }),
     loseBytes: access.write("loseBytes"),
@@ -261,5 +268,11 @@ function inspectionOf(access: Access) {
     describeImage: (repository, digest, tagsMax) => describeImage({ repository, digest }, tagsMax),
     describeChildren: access.readAll(inspecting.describeChildren),
     blobUsers: (digest, besides, namesMax) => blobUsers(digest, { besides, namesMax }),
+  } satisfies Partial<Index>;
+}
+
+function usageReads(access: Access) {
+  return {
+    repositoryUsage: access.readAll(usage.repositoryUsage),
   } satisfies Partial<Index>;
 }

@@ -13,6 +13,7 @@ import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 import { restoreContract } from "./index/restore-contract.ts";
 import { restorableContract } from "./index/restorable-contract.ts";
+import { usageContract } from "./index/usage-contract.ts";
 
 // A slow disk and a busy machine are no failure.
 setDefaultTimeout(300_000);
@@ -36,5 +37,6 @@ for (const driver of [memoryDriver, fileDriver]) {
     runsContract(driver);
     queueContract(driver);
     inspectionContract(driver);
+    usageContract(driver);
   });
 }

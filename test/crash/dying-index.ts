@@ -98,6 +98,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   describeImage: "looks",
   describeChildren: "looks",
   blobUsers: "looks",
+  repositoryUsage: "looks",
 };
 
 type Method = (...args: readonly unknown[]) => Promise<unknown>;

@@ -23,6 +23,7 @@ import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
 import type { InspectionIndex } from "./inspection-index.ts";
+import type { UsageIndex } from "./usage-index.ts";
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -66,8 +67,10 @@ export type * from "./comparison-index.ts";
 export type * from "./deletion-index.ts";
 export type * from "./facts.ts";
 export type * from "./inspection-index.ts";
+export type * from "./usage-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex, DeletionIndex, InspectionIndex {
+export interface Index
+  extends CollectionIndex, ComparisonIndex, DeletionIndex, InspectionIndex, UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
