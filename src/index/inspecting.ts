@@ -17,15 +17,18 @@ import type {
   TagPage,
 } from "../registry/ports/index.ts";
 import { findBlobRow, findRepository } from "./rows.ts";
-import { blobState, manifestContent, namedKind } from "./schema.ts";
+import { blobState, manifestContent } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 
 const newestTag = `(SELECT t.moved_at FROM tags t WHERE t.repository_id = r.id
   ORDER BY t.moved_at DESC, t.name DESC LIMIT 1) AS newestTagMs`;
 
+const facts = `r.name, r.manifests, r.tags, r.logical_bytes AS logicalBytes,
+  r.exclusive_bytes AS exclusiveBytes, ${newestTag}`;
+
 export function describeRepositories(sql: Sql, page: Page): RepositoryFact[] {
   return sql.all<RepositoryFact>(
-    `SELECT r.name, r.manifests, ${newestTag} FROM repositories r
+    `SELECT ${facts} FROM repositories r
      WHERE r.manifests > 0 AND r.name > ?1 ORDER BY r.name LIMIT ?2`,
     page.after ?? "",
     page.limit,
@@ -34,7 +37,7 @@ export function describeRepositories(sql: Sql, page: Page): RepositoryFact[] {
 
 export function describeRepository(sql: Sql, repository: RepositoryName): RepositoryFact | null {
   return sql.get<RepositoryFact>(
-    `SELECT r.name, r.manifests, ${newestTag} FROM repositories r WHERE r.name = ?`,
+    `SELECT ${facts} FROM repositories r WHERE r.name = ?`,
     repository,
   );
 }
@@ -117,9 +120,6 @@ export function describeImage(
   return { pushedAtMs, artifactType, tags: tags.map(({ name }) => name) };
 }
 
-/** Blobs of one child that are added up: hardly an image has a tenth of them. */
-const contentMax = 500;
-
 export function describeChildren(
   sql: Sql,
   repository: RepositoryName,
@@ -127,23 +127,14 @@ export function describeChildren(
 ): ChildFact[] {
   const repositoryId = findRepository(sql, repository);
   return digests.map((digest) => {
-    const child = sql.get<{ id: number }>(
-      `SELECT b.id FROM blobs b, manifests m
+    const child = sql.get<{ bytes: number }>(
+      `SELECT b.content_bytes AS bytes FROM blobs b, manifests m
        WHERE b.digest = ?1 AND b.state = ${blobState.present}
          AND m.repository_id = ?2 AND m.blob_id = b.id AND m.unreadable = ${manifestContent.read}`,
       digestToBytes(digest),
       repositoryId,
     );
-    if (child === null) return { digest, isPresent: false, content: null };
-    const content = sql.get<{ blobs: number; bytes: number }>(
-      `SELECT count(*) AS blobs, coalesce(sum(b.size), 0) AS bytes FROM (
-         SELECT blob_id FROM named WHERE manifest_id = ?1 AND kind = ${namedKind.blob} LIMIT ?2
-       ) AS held CROSS JOIN blobs b ON b.id = held.blob_id`,
-      child.id,
-      contentMax + 1,
-    );
-    const isWhole = content !== null && content.blobs <= contentMax;
-    return { digest, isPresent: true, content: isWhole ? content : null };
+    return { digest, isPresent: child !== null, contentBytes: child?.bytes ?? null };
   });
 }
 
@@ -159,8 +150,8 @@ export function blobUsers(
   if (blobId === undefined) return { repositories: [], count: 0, atLeast: false };
   const here = findRepository(sql, besides) ?? 0;
   const named = sql.all<{ name: RepositoryName }>(
-    `SELECT r.name FROM layers l CROSS JOIN repositories r ON r.id = l.repository_id
-     WHERE l.blob_id = ?1 AND l.repository_id <> ?2 ORDER BY l.repository_id LIMIT ?3`,
+    `SELECT r.name FROM holdings h CROSS JOIN repositories r ON r.id = h.repository_id
+     WHERE h.blob_id = ?1 AND h.repository_id <> ?2 ORDER BY h.repository_id LIMIT ?3`,
     blobId,
     here,
     namesMax,
@@ -168,7 +159,7 @@ export function blobUsers(
   const count =
     sql.get<{ count: number }>(
       `SELECT count(*) AS count FROM (
-         SELECT 1 FROM layers WHERE blob_id = ?1 AND repository_id <> ?2 LIMIT ?3
+         SELECT 1 FROM holdings WHERE blob_id = ?1 AND repository_id <> ?2 LIMIT ?3
        ) AS held`,
       blobId,
       here,

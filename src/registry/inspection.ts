@@ -16,7 +16,6 @@ import { configBytesMax, type ImageConfig, readImageConfig } from "./image-confi
 import { type Descriptor, type ManifestOutline, outlineOf } from "./manifest-outline.ts";
 import type {
   BlobUsers,
-  ChildFact,
   Index,
   ManifestFact,
   Page,
@@ -61,7 +60,7 @@ export interface LayerView extends Descriptor {
 
 export interface ChildView extends Descriptor {
   readonly isPresent: boolean;
-  readonly content: ChildFact["content"];
+  readonly contentBytes: number | null;
 }
 
 export interface ConfigView extends Descriptor {
@@ -250,8 +249,8 @@ export class Inspection {
       const digests = some.map(({ digest }) => digest);
       const facts = await this.#parts.index.describeChildren(repository, digests);
       for (const [n, child] of some.entries()) {
-        const { isPresent = false, content = null } = facts[n] ?? {};
-        views.push({ ...child, isPresent, content });
+        const { isPresent = false, contentBytes = null } = facts[n] ?? {};
+        views.push({ ...child, isPresent, contentBytes });
       }
       await turn();
     }

@@ -2,10 +2,10 @@
 // its blobs. Every method is one look-up of bounded size that changes nothing.
 import type { Digest, RepositoryName, Tag } from "../../oci/index.ts";
 import type { Page } from "./facts.ts";
+import type { RepositoryUsage } from "./usage-index.ts";
 
-export interface RepositoryFact {
+export interface RepositoryFact extends RepositoryUsage {
   readonly name: RepositoryName;
-  readonly manifests: number;
   /** When a tag was last moved; null: it has none. */
   readonly newestTagMs: number | null;
 }
@@ -46,12 +46,12 @@ export interface ChildFact {
   readonly digest: Digest;
   /** The repository holds it, and it can be pulled. */
   readonly isPresent: boolean;
-  /** What its config and layers amount to; null: it is not there, or has more than are counted here. */
-  readonly content: { readonly blobs: number; readonly bytes: number } | null;
+  /** Of its config and layers, as far as they are here; null: it is not there. */
+  readonly contentBytes: number | null;
 }
 
 export interface BlobUsers {
-  /** Other repositories that hold the blob; those that have held it longest first. */
+  /** Other repositories that hold the blob, the oldest first. */
   readonly repositories: readonly RepositoryName[];
   readonly count: number;
   /** There are more than were counted. */

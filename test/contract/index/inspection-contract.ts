@@ -17,16 +17,22 @@ export function inspectionContract(driver: IndexDriver): void {
       }
       await world().upload("d", 1);
       const { nowMs } = world();
+      // The same image three times.
+      const logicalBytes = contentOf({ layers: [blobNo(1)] }).bytes.length + 1;
+      const held = { manifests: 1, logicalBytes, exclusiveBytes: 0 };
       expect(await index.describeRepositories({ after: null, limit: 2 })).toEqual([
-        { name: repo("a/b"), manifests: 1, newestTagMs: nowMs - 1_000 },
-        { name: repo("b"), manifests: 1, newestTagMs: nowMs - 2_000 },
+        { name: repo("a/b"), ...held, tags: 1, newestTagMs: nowMs - 1_000 },
+        { name: repo("b"), ...held, tags: 1, newestTagMs: nowMs - 2_000 },
       ]);
       expect(await index.describeRepositories({ after: "b", limit: 2 })).toEqual([
-        { name: repo("c"), manifests: 1, newestTagMs: null },
+        { name: repo("c"), ...held, tags: 0, newestTagMs: null },
       ]);
       expect(await index.describeRepository(repo("d"))).toEqual({
         name: repo("d"),
         manifests: 0,
+        tags: 0,
+        logicalBytes: 0,
+        exclusiveBytes: 0,
         newestTagMs: null,
       });
       expect(await index.describeRepository(repo("e"))).toBeNull();
@@ -119,9 +125,9 @@ export function inspectionContract(driver: IndexDriver): void {
       await world().image("b", { blobs: [4] });
       const elsewhere = contentOf({ layers: [blobNo(4)] }).digest;
       expect(await index.describeChildren(repo("a"), [elsewhere, child, blobNo(1)])).toEqual([
-        { digest: elsewhere, isPresent: false, content: null },
-        { digest: child, isPresent: true, content: { blobs: 3, bytes: 6 } },
-        { digest: blobNo(1), isPresent: false, content: null },
+        { digest: elsewhere, isPresent: false, contentBytes: null },
+        { digest: child, isPresent: true, contentBytes: 6 },
+        { digest: blobNo(1), isPresent: false, contentBytes: null },
       ]);
     });
 

@@ -34,7 +34,6 @@ interface ImageDocument {
     readonly digest: string;
     readonly isPresent: boolean;
     readonly platform: { readonly architecture: string } | null;
-    readonly content: { readonly blobs: number; readonly bytes: number } | null;
   }[];
   readonly referrers: readonly { readonly artifactType: string | null }[];
   readonly areReferrersTruncated: boolean;
@@ -126,14 +125,14 @@ describe("an image", () => {
       digest: first.manifest.digest,
       isPresent: true,
       platform: { os: "linux", architecture: "amd64", variant: null, osVersion: null },
-      content: { blobs: 2, bytes },
+      contentBytes: bytes,
     });
     expect(manifests.map(({ platform }) => platform?.architecture)).toEqual(["amd64", "arm64"]);
     await served.push.deleteManifest("multi", second.manifest.digest);
     expect((await get("multi", "v1")).manifests[1]).toMatchObject({
       digest: second.manifest.digest,
       isPresent: false,
-      content: null,
+      contentBytes: null,
     });
   });
 

@@ -47,7 +47,7 @@ const layer = named(
         atLeast: z.boolean().describe("There are more than `count`."),
       })
       .nullable()
-      .describe("Other repositories that hold it, those that have held it longest first."),
+      .describe("Other repositories with an image that needs it, the oldest repositories first."),
   }),
 );
 
@@ -57,10 +57,9 @@ const child = named(
     ...descriptor,
     platform: platform.nullable(),
     isPresent: z.boolean().describe("It is here; its own image is at `/images/<digest>`."),
-    content: z
-      .object({ blobs: count, bytes: count })
+    contentBytes: count
       .nullable()
-      .describe("Its config and layers; null: it is not here, or has very many."),
+      .describe("Of its config and layers, as far as they are here; null: it is not here."),
   }),
 );
 
@@ -151,8 +150,8 @@ function layerView(one: LayerView): object {
 }
 
 function childView(one: ChildView): object {
-  const { platform: platform_, isPresent, content } = one;
-  return { ...descriptorView(one), platform: platform_, isPresent, content };
+  const { platform: platform_, isPresent, contentBytes } = one;
+  return { ...descriptorView(one), platform: platform_, isPresent, contentBytes };
 }
 
 function configView(one: ConfigView): object {

@@ -29,6 +29,11 @@ const repository = named(
   z.object({
     name: repositoryName,
     manifests: count,
+    tags: count,
+    logicalBytes: count.describe("Of all that it holds, each blob counted once."),
+    exclusiveBytes: count.describe(
+      "Of what no other repository holds: deleting this one and collecting would free it.",
+    ),
     lastTaggedAt: time.nullable().describe("When a tag was last moved; null: it has none."),
   }),
 );
@@ -49,8 +54,8 @@ const tag = named(
   }),
 );
 
-function repositoryView({ name, manifests, newestTagMs }: RepositoryFact): object {
-  return { name, manifests, lastTaggedAt: isoOrNull(newestTagMs) };
+function repositoryView({ newestTagMs, ...usage }: RepositoryFact): object {
+  return { ...usage, lastTaggedAt: isoOrNull(newestTagMs) };
 }
 
 function tagView(fact: TagFact): object {
