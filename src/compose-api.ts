@@ -35,6 +35,8 @@ export class ApiServices {
       driver: config.storage.driver.kind,
       rootDirectory: tree?.rootDirectory ?? null,
       inspection: new Inspection({ index, storage, registry: services }),
+      deletions: services.deletions,
+      restores: services.restores,
       totals: () => index.totals(),
       listRuns: (page) => index.listRuns(page),
       isAgreed: () => agreement.isAgreed,

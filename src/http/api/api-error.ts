@@ -17,6 +17,11 @@ export type ApiErrorCode =
   | "READ_ONLY"
   | "DELETE_DISABLED"
   | "BUSY"
+  | "CHANGED"
+  | "TAG_TAKEN"
+  | "CONTENT_MISSING"
+  | "GONE"
+  | "NOTHING_TO_RESTORE"
   | "NOTHING_TO_STOP"
   | "NOTHING_TO_VERIFY"
   | "TOO_MANY_STREAMS";
@@ -34,6 +39,11 @@ const statusOf: Readonly<Record<ApiErrorCode, number>> = {
   READ_ONLY: 403,
   DELETE_DISABLED: 403,
   BUSY: 409,
+  CHANGED: 409,
+  TAG_TAKEN: 409,
+  CONTENT_MISSING: 409,
+  GONE: 410,
+  NOTHING_TO_RESTORE: 404,
   NOTHING_TO_STOP: 409,
   NOTHING_TO_VERIFY: 409,
   TOO_MANY_STREAMS: 503,

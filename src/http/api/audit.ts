@@ -3,9 +3,10 @@
 import type { Failure } from "../error-response.ts";
 import type { Logger } from "../ports.ts";
 import type { Reply } from "../reply.ts";
+import type { Operation } from "./operation.ts";
 
 export interface Audited {
-  readonly operation: string;
+  readonly operation: Operation;
   readonly parameters: Readonly<Record<string, string>>;
   readonly caller: string;
   readonly remote: string;
@@ -20,14 +21,14 @@ export function audit(
 ): void {
   const { reply, failure } = outcome;
   logger.info("audit", {
-    "audit.action": operation,
-    "audit.caller": caller,
-    "audit.from": remote,
-    "audit.outcome": failure === null ? "accepted" : `refused: ${failure.code}`,
-    "audit.reference": parameters["reference"] ?? parameters["tag"] ?? parameters["id"],
-    "audit.repository": parameters["name"],
-    "audit.useragent": request.headers.get("user-agent") ?? "",
-    "http.request.id": requestId,
-    "http.response.status": reply.status,
+    action: operation.id,
+    repository: parameters["name"],
+    reference: parameters["reference"] ?? parameters["tag"],
+    by: caller,
+    from: remote,
+    userAgent: request.headers.get("user-agent") ?? "",
+    outcome: failure === null ? "accepted" : `refused: ${failure.code}`,
+    status: reply.status,
+    requestId,
   });
 }

@@ -94,7 +94,10 @@ export class Api {
       const failure = apiFailureOf(error);
       outcome = { reply: failure.reply, failure, error };
     }
-    if (audited.entry !== null) audit(this.#around.logger, audited.entry, outcome);
+    const { entry } = audited;
+    if (entry !== null && (!entry.operation.isAudited || outcome.failure !== null)) {
+      audit(this.#around.logger, entry, outcome);
+    }
     return { ...outcome, reply: withOwnHeaders(outcome.reply, asked.requestId) };
   }
 
@@ -104,7 +107,7 @@ export class Api {
   }
 
   async #answer(asked: ApiRequest, audited: { entry: Audited | null }): Promise<Reply> {
-    const { request, path, query, caller } = asked;
+    const { request, path, query, caller, remote } = asked;
     const { method } = request;
     const below = path.slice(this.#base.length + 1);
     if (below === "openapi.json") return this.#describe(method);
@@ -114,15 +117,16 @@ export class Api {
     if (method === "OPTIONS") return emptyReply(200, { Allow: allow });
     if (operation === undefined) throw notAllowed(method, allow);
     if (operation.method !== "GET") {
-      audited.entry = { ...asked, operation: operation.id, parameters };
+      audited.entry = { ...asked, operation, parameters };
       refuseCrossSite(request);
-      this.#refuseDeletion(operation);
+      this.#refuse(operation);
     }
     const call: ApiCall = {
       request,
       path,
       query,
       caller,
+      remote,
       parameters,
       env: this.#env,
       api: this.#parts,
@@ -132,16 +136,16 @@ export class Api {
     return await operation.run(call);
   }
 
-  #refuseDeletion({ deletes }: Operation): void {
+  #refuse({ needs }: Operation): void {
     const { readOnly, deleteEnabled } = this.#env.options;
-    if (!deletes) return;
+    if (needs === null) return;
     if (readOnly) {
       throw new ApiError(
         "READ_ONLY",
         "the registry is read-only (storage.maintenance.readonly.enabled is true)",
       );
     }
-    if (!deleteEnabled) {
+    if (needs === "deleting" && !deleteEnabled) {
       throw new ApiError(
         "DELETE_DISABLED",
         "deleting is disabled; set storage.delete.enabled to true in the configuration to enable it",

@@ -2,6 +2,7 @@
 // routes requests and makes the OpenAPI document, so that the two cannot differ.
 import { z } from "zod";
 import { parseRepositoryName, type Reference, type RepositoryName } from "../../oci/index.ts";
+import type { Actor } from "../../registry/audit.ts";
 import type { Env } from "../context.ts";
 import { type HeaderFields, jsonReply, type Reply } from "../reply.ts";
 import { parseKnownReference } from "../route.ts";
@@ -18,6 +19,8 @@ export interface ApiCall {
   readonly query: string;
   /** Who asks: the address, until there are users. */
   readonly caller: string;
+  /** "address:port", or "unix". */
+  readonly remote: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly env: Env;
   readonly api: ApiParts;
@@ -46,8 +49,10 @@ export interface Operation {
   readonly answer: Answer;
   /** Statuses of refusals, beyond those that every operation may have. */
   readonly refusals: readonly number[];
-  /** Only with `storage.delete.enabled`. */
-  readonly deletes: boolean;
+  /** `deleting`: only with `storage.delete.enabled`; both: not in read-only mode. Null: see the handler. */
+  readonly needs: "deleting" | "writing" | null;
+  /** Who did what is logged where it is done; here only what is refused. */
+  readonly isAudited: boolean;
   readonly run: (call: ApiCall) => Promise<Reply>;
 }
 
@@ -76,12 +81,20 @@ export function operation<
   Body extends z.ZodObject = typeof nothing,
 >(definition: Definition<Query, Body>): Operation {
   const { handle, ...said } = definition;
-  const { method = "GET", refusals = [], deletes = false, query = null, body = null } = said;
+  const {
+    method = "GET",
+    refusals = [],
+    needs = null,
+    isAudited = false,
+    query = null,
+    body = null,
+  } = said;
   return {
     ...said,
     method,
     refusals,
-    deletes,
+    needs,
+    isAudited,
     query,
     body,
     run: async (call) => {
@@ -174,6 +187,14 @@ function nextTarget(call: ApiCall, cursor: string): string {
 export function repositoryOf(call: ApiCall): RepositoryName {
   return parseRepositoryName(call.parameters["name"] ?? "");
 }
+
+/** Who asks, and from where: the connection, and the program as it calls itself. */
+export function actorOf({ caller, remote, request }: ApiCall): Actor {
+  const agent = (request.headers.get("user-agent") ?? "").slice(0, agentLengthMax);
+  return { caller, from: agent === "" ? remote : `${remote} ${agent}` };
+}
+
+const agentLengthMax = 200;
 
 /** The tag or digest that the path names. @throws DigestInvalidError, ManifestUnknownError */
 export function referenceOf(call: ApiCall): Reference {

@@ -41,8 +41,10 @@ export function matchOf(
   const values: Record<string, string> = {};
   for (const [n, part] of template.entries()) {
     const segment = segments[n] ?? "";
-    if (part.startsWith("{")) values[part.slice(1, -1)] = segment;
-    else if (part !== segment) return null;
+    // An empty name is told apart where names are read.
+    if (part.startsWith("{") && (segment !== "" || part === "{name}")) {
+      values[part.slice(1, -1)] = segment;
+    } else if (part !== segment) return null;
   }
   return values;
 }

@@ -1,7 +1,9 @@
 // What the API asks of others than the domain of the OCI endpoints: plain facts and requests. Implemented by
 // the rooms that do the work; compose-api.ts puts them together.
 import type { RunEntry, Totals } from "../../registry/ports/index.ts";
+import type { DeletionService } from "../../registry/deletions.ts";
 import type { Inspection } from "../../registry/inspection.ts";
+import type { RestoreService } from "../../registry/restores.ts";
 
 export interface ApiParts {
   readonly version: string;
@@ -9,6 +11,8 @@ export interface ApiParts {
   /** Null for storage in memory. */
   readonly rootDirectory: string | null;
   readonly inspection: Inspection;
+  readonly deletions: DeletionService;
+  readonly restores: RestoreService;
   readonly totals: () => Promise<Totals>;
   /** Collections that are recorded, the youngest first. */
   readonly listRuns: (page: {

@@ -1,6 +1,7 @@
 // Every operation of the API. A new one is added to the table of its file, and that file here.
 import type { Operation } from "../operation.ts";
 import { collectionOperations } from "./collection.ts";
+import { deletionOperations } from "./deletions.ts";
 import { imageOperations } from "./images.ts";
 import { registryOperations } from "./registry.ts";
 import { repositoryOperations } from "./repositories.ts";
@@ -10,6 +11,7 @@ export const operations: readonly Operation[] = [
   ...registryOperations,
   ...repositoryOperations,
   ...imageOperations,
+  ...deletionOperations,
   ...collectionOperations,
   ...verificationOperations,
 ];
