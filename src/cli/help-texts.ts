@@ -13,6 +13,7 @@ Examples:
   registry garbage-collect -m config.yml        also remove manifests that no tag leads to
   registry verify config.yml                    check that index, tree and blobs agree
   registry verify --hash --repair config.yml    read every byte, move altered ones away, say what to push
+  registry retention preview config.yml         show which tags the retention rules would remove
   registry reindex config.yml                   build the index again from the tree
   registry config config.yml                    show the effective configuration
 
@@ -57,6 +58,20 @@ Examples:
   registry verify --json config.yml | tail -n 1 | jq .   one document a line, the summary last
 
 Without --repair it changes nothing; the server may be running. Exit code: 0 when everything is in order, else 1.
+${configurationText}`;
+
+export const retentionHelp = `
+Examples:
+  registry retention preview config.yml                     what would go, by which rule, and the bytes
+  registry retention preview --all config.yml               also what stays, and what keeps it
+  registry retention preview --rule ci-builds config.yml    one rule only
+  registry retention preview --repository 'ci/**' config.yml
+  registry retention apply config.yml                       remove it now
+  registry retention preview --json config.yml | jq 'select(.kind == "tag") | .tag'
+
+The rules are those of config.yml (section retention), also while a server runs with other ones; the server
+applies its own on their interval. What goes can be restored for gc.keepdeleted, and then comes back as disk space
+with the next collection; registry garbage-collect gives it back at once. Needs storage.delete.enabled.
 ${configurationText}`;
 
 export const reindexHelp = `

@@ -282,6 +282,19 @@ CREATE INDEX released_deletions_by_digest ON released_deletions (repository, dig
 CREATE INDEX released_deletions_by_tag ON released_deletions (repository, tag, id);
 `;
 
+/**
+ * When a manifest was last pulled, to the hour. Only the index knows: by name and digest, so that a rebuild
+ * of the facts keeps it.
+ */
+const pulls = `
+CREATE TABLE pulls (
+  repository TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  pulled_at INTEGER NOT NULL,
+  PRIMARY KEY (repository, digest)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
   (match) => match[1] ?? "",
@@ -291,4 +304,4 @@ export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\
 export const factSchema = facts;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts, deletions + runs, reserve, undo];
+export const migrations: readonly string[] = [own + facts, deletions + runs, reserve, undo, pulls];

@@ -19,6 +19,7 @@ import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
 import { previewRestore } from "./restoring.ts";
 import { listRuns } from "./run-records.ts";
+import * as retaining from "./retaining.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
@@ -68,6 +69,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...deletionsOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
+    ...retentionOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -244,5 +246,20 @@ function comparisonOf(access: Access) {
     setReadingPosition: (reader, position) => setMeta(`reading-position:${reader}`, position),
     rootId: () => getMeta("root-id"),
     setRootId: (id) => setMeta("root-id", id),
+  } satisfies Partial<Index>;
+}
+
+function retentionOf(access: Access) {
+  const manifestTies = access.readAll(retaining.manifestTies);
+  return {
+    recordPulls: access.write("recordPulls"),
+    retentionTags: access.readAll(retaining.retentionTags),
+    isJudgeable: access.readAll(retaining.isJudgeable),
+    untaggedManifests: access.readAll(retaining.untaggedManifests),
+    manifestTies: (repository, digest, nowMs) => manifestTies({ repository, digest }, nowMs),
+    retireImages: access.write("retireImages"),
+    retireUntagged: access.write("retireUntagged"),
+    retentionRuns: access.read(retaining.retentionRuns),
+    setRetentionRuns: access.write("setRetentionRuns"),
   } satisfies Partial<Index>;
 }

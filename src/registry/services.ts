@@ -31,6 +31,8 @@ export interface ServiceParts {
   readonly followTree: () => void;
   /** Null once tree and index are known to agree. */
   readonly treeLookup: () => TreeLookup | null;
+  /** Hears of pulls; absent: nobody does (in read-only mode). */
+  readonly pulls?: { note(repository: RepositoryName, digest: Digest): void };
   readonly options: ServiceOptions;
 }
 

@@ -8,6 +8,7 @@ import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
+import { retentionContract } from "./index/retention-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 import { restoreContract } from "./index/restore-contract.ts";
@@ -33,6 +34,7 @@ for (const driver of [memoryDriver, fileDriver]) {
     unreadableContract(driver);
     absorbContract(driver);
     runsContract(driver);
+    retentionContract(driver);
     queueContract(driver);
   });
 }

@@ -22,6 +22,8 @@ import type {
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
+import type { PullIndex } from "./pull-index.ts";
+import type { RetentionIndex } from "./retention-index.ts";
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -64,8 +66,11 @@ export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./deletion-index.ts";
 export type * from "./facts.ts";
+export type * from "./pull-index.ts";
+export type * from "./retention-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex, DeletionIndex {
+export interface Index
+  extends CollectionIndex, ComparisonIndex, DeletionIndex, PullIndex, RetentionIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
