@@ -1,7 +1,6 @@
 // What retention asks of the index and does to it: tags as a rule judges them, and their removal, each
 // decided again inside the transaction that removes. What goes can be brought back (deletions.ts).
 import {
-  attachedTo,
   attachmentTags,
   type Digest,
   digestFromBytes,
@@ -203,7 +202,7 @@ function retire(sql: Sql, removing: Removing, image: RetiredImage): RetireResult
   const wanted = new Set<Tag>(image.tags.map(({ tag }) => tag));
   if (tagsOf(sql, row).every(({ tag }) => wanted.has(tag))) {
     if (isLeased(sql, row, deletion.nowMs)) return "leased";
-    if (!isNeeded(sql, row, digest)) {
+    if (!isNeeded(sql, row)) {
       removeWithAttachments(sql, removing, digest);
       return "removed";
     }
@@ -241,25 +240,14 @@ function isAsJudged(
   );
 }
 
-/**
- * Something else needs the manifest: an index has it as a part, it belongs to a subject that is there, or
- * a referrer of it has a tag of its own, by which somebody may pull it.
- */
-function isNeeded(sql: Sql, row: Leased, digest: Digest): boolean {
-  if (
-    sql.has(`SELECT 1 ${parentsOf} AND b.id = n.manifest_id LIMIT 1`, row.repositoryId, row.blobId)
-  )
-    return true;
-  if (subjectOf(sql, row) !== null) return true;
-  return sql
-    .all<{ tag: Tag }>(
-      `SELECT t.name AS tag FROM manifests m INDEXED BY manifests_by_subject CROSS JOIN tags t
-       WHERE m.repository_id = ?1 AND m.subject_id = ?2
-         AND t.blob_id = m.blob_id AND t.repository_id = ?1 LIMIT ${tiesMax}`,
-      row.repositoryId,
-      row.blobId,
-    )
-    .some(({ tag }) => attachedTo(tag) !== digest);
+/** Something else needs the manifest: an index has it as a part, or it belongs to a subject that is there. */
+function isNeeded(sql: Sql, row: Leased): boolean {
+  const hasParent = sql.has(
+    `SELECT 1 ${parentsOf} AND b.id = n.manifest_id LIMIT 1`,
+    row.repositoryId,
+    row.blobId,
+  );
+  return hasParent || subjectOf(sql, row) !== null;
 }
 
 /** An image, what goes with it, and the attachments of all that went, in turn. */
@@ -285,7 +273,7 @@ function removeAttachment(sql: Sql, removing: Removing, tag: Tag): void {
   if (found === null) return;
   const digest = digestFromBytes(found.digest);
   const row = manifestRow(sql, { repository, digest });
-  const isAlone = row !== null && tagsOf(sql, row).length === 1 && !isNeeded(sql, row, digest);
+  const isAlone = row !== null && tagsOf(sql, row).length === 1 && !isNeeded(sql, row);
   if (isAlone && !isLeased(sql, row, deletion.nowMs)) {
     removeWithAttachments(sql, removing, digest);
   } else {
@@ -308,7 +296,7 @@ export function retireUntagged(
   for (const digest of work.digests) {
     const row = manifestRow(sql, { repository, digest });
     // What is a part of something goes with it: nothing is left without its parts.
-    if (row === null || isNeeded(sql, row, digest)) continue;
+    if (row === null || isNeeded(sql, row)) continue;
     if (!isLeftUntagged(sql, row, { untaggedBeforeMs, nowMs: deletion.nowMs })) continue;
     removeWithAttachments(sql, { repository, deletion, tally }, digest);
     gone.push(digest);

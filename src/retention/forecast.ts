@@ -108,21 +108,17 @@ class Search {
   }
 
   async run(untagged: readonly Digest[]): Promise<void> {
-    const starts = [...this.#starts, ...untagged];
-    const queue = starts.map((digest) => ({ digest, follows: false }));
+    const queue = [...this.#starts, ...untagged];
     for (let n = 0; n < queue.length; n++) {
-      const { digest, follows } = queue[n] as (typeof queue)[number];
+      const digest = queue[n] as Digest;
       if (n % pageMax === pageMax - 1) await this.#parts.pause(0);
       if (this.gone.has(digest)) continue;
       const ties = await this.#ties(digest);
       if (ties === null || !this.#isFree(digest, ties)) continue;
-      if (!follows && !(await this.#areReferrersFree(digest, ties))) continue;
       this.gone.add(digest);
       const attached = this.#attached.get(digest) ?? [];
       this.attachments += attached.length;
-      for (const next of [...ties.children, ...ties.referrers, ...attached]) {
-        queue.push({ digest: next, follows: true });
-      }
+      for (const next of [ties.children, ties.referrers, attached]) queue.push(...next);
     }
   }
 
@@ -141,15 +137,6 @@ class Search {
       parents.every((parent) => this.gone.has(parent)) &&
       (subject === null || this.gone.has(subject))
     );
-  }
-
-  /** None has a tag of its own that stays. */
-  async #areReferrersFree(digest: Digest, { referrers }: ManifestTies): Promise<boolean> {
-    for (const referrer of referrers) {
-      const own = (await this.#ties(referrer))?.tags ?? [];
-      if (own.some((tag) => !this.#tagGoes(tag) && attachedTo(tag) !== digest)) return false;
-    }
-    return true;
   }
 
   #tagGoes(tag: Tag): boolean {

@@ -101,8 +101,7 @@ export interface RetentionIndex {
   /**
    * Removes tags that a rule does not keep, each image with its last one, restorably. Decided again inside
    * the transaction: each tag still names what was judged and has not been pushed or pulled since; the image
-   * has no other tag, nothing has it as a part, it hangs on no subject, no referrer of it has a tag of its
-   * own, and no lease is on it. Attachment tags go with their image. A few images at a time.
+   * has no other tag, nothing has it as a part, it hangs on no subject, and no lease is on it. Attachment tags go with their image. A few images at a time.
    */
   retireImages(work: {
     readonly repository: RepositoryName;
