@@ -18,7 +18,11 @@ const never = new AbortController().signal;
 const repositories = ["ci/app", "ci/lib", "base"];
 const tagPool = [
   ...Array.from({ length: 14 }, (_, n) => `build-${n + 1}`),
-  ...["latest", "v1", "v2", "pr-7", "pr-12"],
+  "latest",
+  "v1",
+  "v2",
+  "pr-7",
+  "pr-12",
 ];
 const globLists = [["*"], ["build-*"], ["*", "!latest"], ["pr-*", "v*"], ["!v*"]];
 
