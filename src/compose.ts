@@ -2,6 +2,7 @@
 // could decide for itself. How a root is opened: compose-root.ts.
 import { ApiServices } from "./compose-api.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
+import { retentionSchedule, runRetention } from "./compose-retention.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
@@ -40,6 +41,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const servers: RunningServer[] = [];
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
+  const retention = retentionSchedule(config, root, logger);
   const { tree } = root;
   const api = new ApiServices(root, config, logger);
   const scrub =
@@ -63,6 +65,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     health.start();
     expiry?.start();
     schedule?.start();
+    retention?.start();
     scrub?.start(root.agreement.wait(signal));
     return {
       address: server.address,
@@ -71,10 +74,12 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         health.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
+        const retained = retention?.stop();
         await control?.stop();
         await api.stop();
         await expiry?.stop();
         await collected;
+        await retained;
         await scrub?.stop();
         for (const running of servers) await running.stop();
         await root.close();
@@ -128,6 +133,11 @@ async function runCommand(
         request.options,
         asker,
       );
+    case "retention-preview":
+    case "retention-apply": {
+      const what = request.command === "retention-apply" ? "apply" : "preview";
+      return await runRetention(root, { what, options: request.options }, asker);
+    }
     case "reindex":
       await root.agreement.compareAgain(
         asker.signal,

@@ -80,6 +80,10 @@ const gc: GcConfig = {
 // tenth of what one old disk gives; at it, 30 days are enough for 50 TB.
 const scrub: ScrubConfig = { enabled: false, intervalMs: 30 * 24 * hour, rateBytes: 20_000_000 };
 
+// Once a day: what a rule keeps or not changes by days. Nothing is removed for space, and no repository
+// emptied, that nobody has asked for.
+const retention = { intervalMs: 24 * hour, onPressure: false, allowEmpty: false } as const;
+
 const storage = {
   rootDirectory: "/var/lib/registry",
   deleteEnabled: false,
@@ -101,5 +105,6 @@ export const defaults = {
   index,
   gc,
   scrub,
+  retention,
   ...limits,
 } as const;

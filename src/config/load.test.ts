@@ -168,6 +168,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       index: { path: "/fast/index.db", exclusive: true },
       gc: { ...defaults.gc, graceMs: 0 },
       verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
+      retention: [],
     });
   });
 

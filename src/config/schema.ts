@@ -17,6 +17,7 @@ import {
 } from "./other-sections.ts";
 import { emptyMap, isRawMap } from "./raw-tree.ts";
 import type { RawValue } from "./raw-tree.ts";
+import { retentionSection } from "./retention-section.ts";
 import { storageSection } from "./storage-section.ts";
 import { scalar } from "./value-schemas.ts";
 
@@ -54,6 +55,7 @@ export const configSchema = z
     index: indexSection,
     gc: gcSection,
     verify: verifySection,
+    retention: retentionSection,
     ...unbuiltSections,
   })
   .transform((raw): Config => ({
@@ -67,6 +69,7 @@ export const configSchema = z
     index: raw.index,
     gc: raw.gc,
     verify: raw.verify,
+    retention: raw.retention,
   }));
 
 /** No kind of access control, or `none`. */

@@ -13,7 +13,7 @@ import type {
   ImageFact,
   Page,
   RepositoryFact,
-  TagFact,
+  ListedTag,
   TagPage,
 } from "../registry/ports/index.ts";
 import { findBlobRow, findRepository } from "./rows.ts";
@@ -65,7 +65,7 @@ export function describeTags(
   sql: Sql,
   repository: RepositoryName,
   page: TagPage,
-): TagFact[] | null {
+): ListedTag[] | null {
   const id = findRepository(sql, repository);
   if (id === null) return null;
   const { after, descending, sort } = page;

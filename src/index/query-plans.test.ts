@@ -162,6 +162,7 @@ async function runEverything(): Promise<void> {
     world.nowMs += 2 * 3_600_000;
     await lookAtAll(world, child);
     await compareAll(world, round);
+    await lookAtRetention(world);
     await index.unlinkBlob(repo("a"), blobNo(2), world.nowMs);
     await index.unlinkBlob(repo("b"), blobNo(2), world.nowMs);
     await index.namersOf(blobNo(2), {
@@ -265,6 +266,44 @@ async function undoAll(world: World): Promise<void> {
   await restore(world, { id: 1 });
 }
 
+async function lookAtRetention(world: World): Promise<void> {
+  const { index, nowMs } = world;
+  const repository = repo("r");
+  const child = await world.image("r", { blobs: [1] });
+  const image = await world.put("r", { children: [child], tags: ["x", "y"] });
+  await world.put("r", { config: blobNo(1), subject: image.digest });
+  await world.image("r", { blobs: [2], tags: [`sha256-${image.digest.slice(7)}.sig`] });
+  const pulls = [{ repository, digest: image.digest, pulledAtMs: nowMs }];
+  await index.markComplete();
+  await index.recordPulls(pulls, { after: null, limit: 9 });
+  await index.recordPulls([], { after: [repository, child], limit: 9 });
+  await index.isJudgeable(repository);
+  await index.untaggedManifests(repository, {
+    after: null,
+    limit: 9,
+    untaggedBeforeMs: nowMs,
+    nowMs,
+  });
+  await index.manifestTies(repository, image.digest, nowMs);
+  world.nowMs += 2 * 3_600_000;
+  const deletion = {
+    nowMs: world.nowMs,
+    deletedBy: "retention",
+    reason: "rule",
+    isRestorable: true,
+  };
+  const facts = await index.retentionTags(repository, { after: null, limit: 9 });
+  for (const { tag: name, ...fact } of facts) {
+    const tags = [{ tag: name, pushedAtMs: fact.pushedAtMs }];
+    const witnesses = [tag("x")];
+    await index.retireImages({ repository, images: [{ ...fact, tags }], witnesses, deletion });
+  }
+  const untaggedBeforeMs = world.nowMs;
+  await index.retireUntagged({ repository, digests: [child], untaggedBeforeMs, deletion });
+  await index.setRetentionRuns(new Map());
+  await index.retentionRuns();
+}
+
 async function compareAll(world: World, round: number): Promise<void> {
   const { index, nowMs } = world;
   const bent = contentOf({ config: blobNo(50 + round) }).digest;
@@ -346,6 +385,7 @@ function filled(): Sql {
     "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i, i, i",
     1_000,
   );
+  rows("pulls", "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i", 3_000);
   rows("runs (record)", "'{}'", 1_000);
   rows("deletion_holds (deletion_id, digest)", "i % 1000 + 1, CAST(i AS BLOB)", 10_000);
   rows("blob_candidates (repository_id, blob_id, due_at)", "i % 500 + 1, i, i", 5_000);

@@ -21,7 +21,7 @@ import type {
   Page,
   ReferrerFact,
   RepositoryFact,
-  TagFact,
+  ListedTag,
   TagPage,
   TagPosition,
 } from "./ports/index.ts";
@@ -175,10 +175,10 @@ export class Inspection {
   async listTags(
     repository: RepositoryName,
     page: TagPage,
-  ): Promise<{ readonly tags: readonly TagFact[]; readonly next: TagPosition | null }> {
+  ): Promise<{ readonly tags: readonly ListedTag[]; readonly next: TagPosition | null }> {
     const { index, registry } = this.#parts;
     await registry.catalog.listTags(repository, { after: null, limit: 1 });
-    const found: TagFact[] = [];
+    const found: ListedTag[] = [];
     let { after } = page;
     const wanted = page.limit + 1;
     while (found.length < wanted) {

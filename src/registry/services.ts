@@ -34,6 +34,8 @@ export interface ServiceParts {
   readonly treeLookup: () => TreeLookup | null;
   /** Hears of deletions and restores; absent: nobody does. */
   readonly audit?: Audit;
+  /** Hears of pulls; absent: nobody does (in read-only mode). */
+  readonly pulls?: { note(repository: RepositoryName, digest: Digest): void };
   readonly options: ServiceOptions;
 }
 

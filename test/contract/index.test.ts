@@ -9,6 +9,7 @@ import { inspectionContract } from "./index/inspection-contract.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
+import { retentionContract } from "./index/retention-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 import { restoreContract } from "./index/restore-contract.ts";
@@ -35,6 +36,7 @@ for (const driver of [memoryDriver, fileDriver]) {
     unreadableContract(driver);
     absorbContract(driver);
     runsContract(driver);
+    retentionContract(driver);
     queueContract(driver);
     inspectionContract(driver);
     usageContract(driver);

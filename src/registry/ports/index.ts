@@ -24,6 +24,8 @@ import type { ComparisonIndex } from "./comparison-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
 import type { InspectionIndex } from "./inspection-index.ts";
 import type { UsageIndex } from "./usage-index.ts";
+import type { PullIndex } from "./pull-index.ts";
+import type { RetentionIndex } from "./retention-index.ts";
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -67,10 +69,19 @@ export type * from "./comparison-index.ts";
 export type * from "./deletion-index.ts";
 export type * from "./facts.ts";
 export type * from "./inspection-index.ts";
+export type * from "./pull-index.ts";
+export type * from "./retention-index.ts";
 export type * from "./usage-index.ts";
 
 export interface Index
-  extends CollectionIndex, ComparisonIndex, DeletionIndex, InspectionIndex, UsageIndex {
+  extends
+    CollectionIndex,
+    ComparisonIndex,
+    DeletionIndex,
+    InspectionIndex,
+    PullIndex,
+    RetentionIndex,
+    UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */

@@ -10,7 +10,7 @@ export interface RepositoryFact extends RepositoryUsage {
   readonly newestTagMs: number | null;
 }
 
-export interface TagFact {
+export interface ListedTag {
   readonly tag: Tag;
   /** When the tag began to name this digest. */
   readonly pushedAtMs: number;
@@ -64,7 +64,7 @@ export interface InspectionIndex {
   /** Null: no such repository. One whose last manifest has gone may still be there. */
   describeRepository(repository: RepositoryName): Promise<RepositoryFact | null>;
   /** Null: no such repository. Tags moved at the same time are in the order of their names. */
-  describeTags(repository: RepositoryName, page: TagPage): Promise<readonly TagFact[] | null>;
+  describeTags(repository: RepositoryName, page: TagPage): Promise<readonly ListedTag[] | null>;
   /** Null: the repository has no such manifest. */
   describeImage(
     repository: RepositoryName,

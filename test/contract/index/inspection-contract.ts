@@ -1,6 +1,6 @@
 // What the index tells of repositories, tags, images and who else holds a blob.
 import { describe, expect, test } from "bun:test";
-import type { TagFact, TagPage, TagPosition } from "../../../src/registry/ports/index.ts";
+import type { ListedTag, TagPage, TagPosition } from "../../../src/registry/ports/index.ts";
 import type { IndexDriver } from "./fixture.ts";
 import { worldOf } from "./harness.ts";
 import { blobNo, contentOf, repo, tag } from "./world.ts";
@@ -54,7 +54,7 @@ export function inspectionContract(driver: IndexDriver): void {
       const names: string[] = [];
       let after: TagPosition | null = null;
       for (;;) {
-        const page: readonly TagFact[] = (await pageOf({ sort, descending, after })) ?? [];
+        const page: readonly ListedTag[] = (await pageOf({ sort, descending, after })) ?? [];
         names.push(...page.map((entry) => entry.tag));
         after = page.at(-1) ?? null;
         if (page.length < 2) return names.join(" ");

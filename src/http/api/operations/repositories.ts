@@ -7,7 +7,7 @@ import {
   parseGlobs,
   type RepositoryName,
 } from "../../../oci/index.ts";
-import type { RepositoryFact, TagFact } from "../../../registry/ports/index.ts";
+import type { RepositoryFact, ListedTag } from "../../../registry/ports/index.ts";
 import { jsonReply } from "../../reply.ts";
 import { ApiError } from "../api-error.ts";
 import { readCursor, writeCursor } from "../cursor.ts";
@@ -58,7 +58,7 @@ function repositoryView({ newestTagMs, ...usage }: RepositoryFact): object {
   return { ...usage, lastTaggedAt: isoOrNull(newestTagMs) };
 }
 
-function tagView(fact: TagFact): object {
+function tagView(fact: ListedTag): object {
   const { digest: named_, mediaType, sizeBytes, pushedAtMs } = fact;
   return {
     name: fact.tag,
