@@ -27,6 +27,7 @@ import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
 import { MemoryStorage } from "./storage/memory.ts";
 import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
 import { TreeLook } from "./takeover/look.ts";
+import { UsageReports } from "./usage/index.ts";
 
 /** A root that this process owns, with everything that works on it. */
 export interface OpenRoot {
@@ -38,6 +39,7 @@ export interface OpenRoot {
   readonly services: RegistryServices;
   readonly follower: TreeFollower;
   readonly collector: Collector;
+  readonly usage: UsageReports;
   /** Null when abandoned uploads are left alone. */
   readonly expiry: UploadExpiry | null;
   readonly agreement: Agreement;
@@ -229,6 +231,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     },
     pause: pauseFor,
   });
+  const usage = new UsageReports({ index, storage, clock, pause: pauseFor });
   const failing = Promise.withResolvers<Error>();
   const renewal = { storage, reports, tree, collector, follower, log: logTo(logger) };
   renewable?.renewBy(renewalOf({ ...renewal, failed: failing.resolve }));
@@ -240,6 +243,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     services,
     follower,
     collector,
+    usage,
     expiry,
     agreement,
     announce: (address) => lock?.announce(address),

@@ -19,6 +19,7 @@ import { RootOwnedError } from "./owner/owner-lock.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
+import { tellUsage, UsageRecorder } from "./usage/index.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -38,6 +39,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const servers: RunningServer[] = [];
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
+  const recorder = usageRecorder(root, logger);
   const { tree } = root;
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
@@ -59,6 +61,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     health.start();
     expiry?.start();
     schedule?.start();
+    recorder.start();
     scrub?.start(root.agreement.wait(signal));
     return {
       address: server.address,
@@ -67,6 +70,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         health.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
+        await recorder.stop();
         await control?.stop();
         await expiry?.stop();
         await collected;
@@ -107,6 +111,8 @@ async function runCommand(
     }
     case "garbage-collect-history":
       return await tellHistory(root.index, request.options, asker);
+    case "usage":
+      return await tellUsage(root.usage, request.options, asker);
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
@@ -169,6 +175,15 @@ export async function runOnRoot(
       await Bun.sleep(ownerRetryMs);
     }
   }
+}
+
+function usageRecorder({ index }: OpenRoot, logger: Logger): UsageRecorder {
+  return new UsageRecorder({
+    index,
+    clock: systemClock,
+    timers: systemTimers,
+    warn: logTo(logger).warn,
+  });
 }
 
 function collectionSchedule(

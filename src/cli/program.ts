@@ -9,6 +9,7 @@ import type { GarbageCollectFlags } from "./garbage-collect-options.ts";
 import * as help from "./help-texts.ts";
 import { runReindex } from "./reindex.ts";
 import { runServe } from "./serve.ts";
+import { runUsage, type UsageFlags } from "./usage.ts";
 import { runVerify, type VerifyFlags } from "./verify.ts";
 
 /** Takes the exit code of the command that was given. */
@@ -33,6 +34,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     });
   addGarbageCollect(program, finish);
   addVerify(program, finish);
+  addUsage(program, finish);
   program
     .command("reindex")
     .description("build the index again from the tree")
@@ -100,6 +102,22 @@ function addVerify(program: Command, finish: Finish): void {
     .addHelpText("after", help.verifyHelp)
     .action(async (path: string | undefined, flags: VerifyFlags) => {
       finish(await runVerify(path, flags, packageJson.version));
+    });
+}
+
+function addUsage(program: Command, finish: Finish): void {
+  program
+    .command("usage")
+    .description("show who uses the disk, and what deleting would give back")
+    .argument("[config.yml]", "the configuration")
+    .option("--repository <globs...>", "only these repositories; of a single one, more about it")
+    .option("--top <rows>", "how many (default: 20)")
+    .option("--by <order>", "repository, tag, blob or age (default: repository)")
+    .option("--delete-preview <targets...>", "what deleting NAME, NAME:TAG or NAME@DIGEST frees")
+    .option("--json", "print a JSON document; of a preview, one a line")
+    .addHelpText("after", help.usageHelp)
+    .action(async (path: string | undefined, flags: UsageFlags) => {
+      finish(await runUsage(path, flags, packageJson.version));
     });
 }
 

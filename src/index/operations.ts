@@ -11,7 +11,9 @@ import type { Room } from "./room.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
+import { recordUsage } from "./usage.ts";
 import { countPage } from "./usage-count.ts";
+import { recountUsage } from "./usage-drift.ts";
 
 /** What an operation runs on. */
 export interface WriteContext {
@@ -58,13 +60,15 @@ export const operations = {
   recordProblems: on(comparing.recordProblems),
   setMeta: on(comparing.setMeta),
   countUsage: on(countPage),
+  recountUsage: on(recountUsage),
+  recordUsage: on(recordUsage),
   absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>
     comparing.absorb(sql, probe, work),
 } as const;
 
 export type OperationName = keyof typeof operations;
 
-/** What clients add with. Everything else may use the space that is kept for a full disk. */
+/** What clients add with, and what can do without. Everything else may use the space that is kept for a full disk. */
 export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "beginUpload",
   "touchUpload",
@@ -73,6 +77,7 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "findAndLeaseBlob",
   "findAndLeaseManifest",
   "acceptManifest",
+  "recordUsage",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

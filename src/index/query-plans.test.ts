@@ -62,6 +62,9 @@ const allowedElsewhere: Allowed = [
   ...allowedOnRequest,
   [/^SCAN (v|\d+-ROW VALUES CLAUSE)$/, "the values that were given"],
   [/^SCAN usage_totals$/, "one row"],
+  [/^SCAN usage_history$/, "a row a day, bounded"],
+  [/^SCAN manifests USING COVERING INDEX manifests_unreadable$/, "what cannot be read is rare"],
+  [/^SCAN [bdm]$/, "a page of a walk, or the repair of totals"],
   [/^SCAN holdings USING INDEX holdings_by_blob$/, "emptied once, before a first build"],
   [/^USE TEMP B-TREE FOR GROUP BY$/, "a page of manifests that are counted"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
@@ -140,6 +143,7 @@ async function runEverything(): Promise<void> {
     await index.deleteTag(repo("a"), tag("x"), world.nowMs);
     await index.deleteManifest(repo("a"), parent.digest, world.nowMs);
     await lookAtDeletions(world, child);
+    await lookAtUsage(world, child);
     await world.owed();
     await missedByQueue(index, world.nowMs);
     await index.emptyRepositories(9);
@@ -187,6 +191,28 @@ async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): 
   await index.interruptRuns(nowMs);
   await index.listRuns({ before: null, limit: 9 });
   await index.releaseDeletions({ deletedBeforeMs: 0, nowMs, limit: 9 });
+}
+
+async function lookAtUsage(world: World, digest: ReturnType<typeof blobNo>): Promise<void> {
+  const { index, nowMs } = world;
+  const [repository, page] = [repo("a"), { after: null, limit: 9 }];
+  await index.usageTotals();
+  await index.recordUsage({ day: 1, nowMs });
+  await index.usageHistory(9);
+  await index.recountUsage(repository);
+  await index.recountUsage(null);
+  await index.blobHolders([blobNo(1), digest], page);
+  await index.scanRepositoryUsage(page);
+  await index.scanTaggedImages({ ...page, bytesMin: 0 });
+  await index.scanManifestBytes(page);
+  await index.scanBlobs({ ...page, bytesMin: 0 });
+  await index.scanHeldBlobs(repository, { ...page, sharedWithMax: 3 });
+  await index.scanManifests(repository, page);
+  await index.scanNamed({ repository, digest }, page);
+  await index.scanTagsOf({ repository, digest }, page);
+  await index.scanUnheldBlobs({ ...page, nowMs });
+  await index.scanRestorableBlobs(page);
+  await index.scanUploads(page);
 }
 
 async function compareAll(world: World, round: number): Promise<void> {
