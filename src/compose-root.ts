@@ -5,7 +5,7 @@ import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { pullLogOf, retentionOf } from "./compose-retention.ts";
 import { manifestValidation } from "./config-mapping.ts";
-import { Collector, logRun, pauseFor } from "./gc/index.ts";
+import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
 import type { Logger } from "./observability/index.ts";
@@ -31,6 +31,7 @@ import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
 import { MemoryStorage } from "./storage/memory.ts";
 import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
 import { TreeLook } from "./takeover/look.ts";
+import { UsageReports } from "./usage/index.ts";
 
 /** A root that this process owns, with everything that works on it. */
 export interface OpenRoot {
@@ -42,6 +43,7 @@ export interface OpenRoot {
   readonly services: RegistryServices;
   readonly follower: TreeFollower;
   readonly collector: Collector;
+  readonly usage: UsageReports;
   /** Null when abandoned uploads are left alone. */
   readonly expiry: UploadExpiry | null;
   readonly agreement: Agreement;
@@ -235,18 +237,8 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     },
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
-  const collector = new Collector({
-    index,
-    storage,
-    locks,
-    clock,
-    tree: follower,
-    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
-    logRun: (record) => {
-      logRun(record, logger);
-    },
-    pause: pauseFor,
-  });
+  const collector = collectorOf({ index, storage, locks, clock, tree: follower }, expiry, logger);
+  const usage = new UsageReports({ index, storage, clock, pause: pauseFor });
   const failing = Promise.withResolvers<Error>();
   const renewal = { storage, reports, tree, collector, follower, log: logTo(logger) };
   renewable?.renewBy(renewalOf({ ...renewal, failed: failing.resolve }));
@@ -258,6 +250,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     services,
     follower,
     collector,
+    usage,
     expiry,
     agreement,
     retention: retentionOf(config, { index, pulls, follower }),
@@ -265,6 +258,21 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     failed: failing.promise,
     close: () => closeRoot({ agreement, collector, services, follower, pulls }, owned),
   };
+}
+
+function collectorOf(
+  parts: Pick<CollectionParts, "index" | "storage" | "locks" | "clock" | "tree">,
+  expiry: UploadExpiry | null,
+  logger: Logger,
+): Collector {
+  return new Collector({
+    ...parts,
+    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
+    logRun: (record) => {
+      logRun(record, logger);
+    },
+    pause: pauseFor,
+  });
 }
 
 async function closeRoot(

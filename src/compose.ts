@@ -22,6 +22,7 @@ import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
 import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
+import { tellUsage, UsageRecorder } from "./usage/index.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -42,6 +43,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
   const retention = retentionSchedule(config, root, logger);
+  const recorder = usageRecorder(root, logger);
   const { tree } = root;
   const api = new ApiServices(root, config, logger);
   const scrub =
@@ -66,6 +68,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     expiry?.start();
     schedule?.start();
     retention?.start();
+    recorder.start();
     scrub?.start(root.agreement.wait(signal));
     return {
       address: server.address,
@@ -75,6 +78,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
         const retained = retention?.stop();
+        await recorder.stop();
         await control?.stop();
         await api.stop();
         await expiry?.stop();
@@ -125,6 +129,8 @@ async function runCommand(
       return await tellDeletions(root.services.deletions, request.options, asker);
     case "garbage-collect-history":
       return await tellHistory(root.index, request.options, asker);
+    case "usage":
+      return await tellUsage(root.usage, request.options, asker);
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
@@ -192,6 +198,15 @@ export async function runOnRoot(
       await Bun.sleep(ownerRetryMs);
     }
   }
+}
+
+function usageRecorder({ index }: OpenRoot, logger: Logger): UsageRecorder {
+  return new UsageRecorder({
+    index,
+    clock: systemClock,
+    timers: systemTimers,
+    warn: logTo(logger).warn,
+  });
 }
 
 function collectionSchedule(

@@ -4,18 +4,9 @@
 // makes by the shape of the tables alone.
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import type { Index, RunRecord } from "../registry/ports/index.ts";
-import { collect, missedByQueue } from "../../test/contract/index/collect.ts";
+import type { Index } from "../registry/ports/index.ts";
+import { callEveryMethod } from "../../test/contract/index/every-method.ts";
 import { memoryDriver } from "../../test/contract/index/fixture.ts";
-import {
-  deleteImage,
-  deleteTag,
-  deletionBy,
-  listed,
-  restore,
-  wantedOf,
-} from "../../test/contract/index/undo.ts";
-import { blobNo, contentOf, repo, tag, World } from "../../test/contract/index/world.ts";
 import { migrate, Sql } from "./sql.ts";
 
 /** Methods that a request waits for. The rest belong to collection, comparison, start and stop. */
@@ -67,7 +58,7 @@ type Allowed = readonly (readonly [step: RegExp, because: string])[];
 const allowedOnRequest: Allowed = [
   [/^SCAN totals$/, "one row"],
   [/^SCAN (CONSTANT ROW|\d+ CONSTANT ROWS?)$/, "no table"],
-  [/^SCAN (leads|held|namer|n|\(subquery-\d+\))$/, "what the query has found so far"],
+  [/^SCAN (leads|held|namer|n|image|\(subquery-\d+\))$/, "what the query has found so far"],
   [/^SEARCH leases .*\(repository_id=\? AND caller=\?\)$/, "one caller's leases in one repository"],
   [/ manifests_unreadable \(repository_id=\?\)$/, "manifests that cannot be read are few"],
   [/ repositories_listed \(name>\?\)$/, "a page"],
@@ -96,6 +87,9 @@ const allowedElsewhere: Allowed = [
   ...allowedOnRequest,
   [/^SCAN (v|\d+-ROW VALUES CLAUSE)$/, "the values that were given"],
   [/^SCAN usage_totals$/, "one row"],
+  [/^SCAN usage_history$/, "a row a day, bounded"],
+  [/^SCAN manifests USING COVERING INDEX manifests_unreadable$/, "what cannot be read is rare"],
+  [/^SCAN [bdm]$/, "a page of a walk, or the repair of totals"],
   [/^SCAN holdings USING INDEX holdings_by_blob$/, "emptied once, before a first build"],
   [/^USE TEMP B-TREE FOR GROUP BY$/, "a page of manifests that are counted"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
@@ -136,213 +130,6 @@ function note(text: string): void {
   const statement = statements.get(text) ?? { text, methods: new Set<string>() };
   statement.methods.add(current);
   statements.set(text, statement);
-}
-
-async function runEverything(): Promise<void> {
-  const fixture = await memoryDriver.open();
-  const index = named(fixture.index);
-  const world = new World({ ...fixture, index });
-  const terms = (): ReturnType<World["terms"]> => world.terms();
-  for (const round of [1, 2]) {
-    const upload = { id: `one ${round}`, repository: repo("a"), startedAtMs: 1, terms: terms() };
-    await index.beginUpload(upload);
-    await index.touchUpload(upload);
-    await index.findUpload(repo("a"), upload.id);
-    await index.listIdleUploads(world.nowMs + 1, 9);
-    await index.expireUpload(upload.id, round === 1 ? 0 : world.nowMs + 1);
-    await index.endUpload(upload.id);
-    const child = await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
-    await world.image("a", { blobs: [2, 4], tags: ["x"] });
-    const parent = await world.put("a", { children: [child], subject: child });
-    await world.put("a", { config: blobNo(1), layers: [blobNo(77)] });
-    await index.mountBlob({ digest: blobNo(2), from: repo("a"), to: repo("b"), terms: terms() });
-    await index.mountBlob({ digest: blobNo(2), from: null, to: repo("c"), terms: terms() });
-    await lookAtAll(world, child);
-    await lookAtImages(world, child);
-    world.nowMs += 2 * 3_600_000;
-    await lookAtAll(world, child);
-    await compareAll(world, round);
-    await lookAtRetention(world);
-    await index.unlinkBlob(repo("a"), blobNo(2), world.nowMs);
-    await index.unlinkBlob(repo("b"), blobNo(2), world.nowMs);
-    await index.namersOf(blobNo(2), {
-      offset: 0,
-      limit: 9,
-      repository: round === 1 ? null : repo("a"),
-    });
-    await index.namedByManifest(child);
-    await world.manifest("a", parent.digest);
-    await world.blob("a", blobNo(2));
-    await index.deleteTag(repo("a"), tag("x"), world.nowMs);
-    await index.deleteManifest(repo("a"), parent.digest, world.nowMs);
-    await lookAtDeletions(world, child);
-    await undoAll(world);
-    await world.owed();
-    await missedByQueue(index, world.nowMs);
-    await index.emptyRepositories(9);
-    await collect(index, { nowMs: world.nowMs, untagged: round === 2, foreignGraceMs: 99 });
-    await index.isCondemned(blobNo(2));
-    await index.totals();
-    await index.newestRedo();
-    if (round === 1) await index.startRebuild();
-  }
-  await index.checkpoint();
-  await index.close();
-}
-
-async function lookAtAll(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
-  const { index } = world;
-  await index.findBlob(repo("a"), blobNo(1));
-  await index.findBlobAnywhere(blobNo(1));
-  await index.findManifest(repo("a"), child);
-  await index.findTag(repo("a"), tag("x"));
-  await index.findSizes([blobNo(1), blobNo(2)]);
-  await index.listTags(repo("a"), { after: null, limit: 9 });
-  await index.listRepositories({ after: null, limit: 9 });
-  await index.listReferrers(repo("a"), child, { after: null, limit: 9, artifactType: null });
-  await index.findAndLeaseBlob(repo("a"), blobNo(1), world.terms());
-  await index.findAndLeaseManifest(repo("a"), child, world.terms());
-  await index.repositoryUsage(repo("a"));
-}
-
-async function lookAtImages(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
-  const { index } = world;
-  const position = { tag: tag("x"), pushedAtMs: 1 };
-  await index.describeRepositories({ after: null, limit: 9 });
-  await index.describeRepository(repo("a"));
-  for (const sort of ["name", "pushed"] as const) {
-    for (const descending of [true, false]) {
-      await index.describeTags(repo("a"), { sort, descending, after: position, limit: 9 });
-    }
-  }
-  await index.describeImage(repo("a"), child, 9);
-  await index.describeChildren(repo("a"), [child]);
-  await index.blobUsers(blobNo(2), repo("a"), 9);
-}
-
-async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
-  const { index, nowMs } = world;
-  await world.deleteRestorably(repo("a"), child);
-  await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
-  await world.deleteRestorably(repo("a"), child);
-  await index.heldDigests({ after: null, deletedAfterMs: 0, deletedBeforeMs: nowMs, limit: 9 });
-  await index.keptDeletions(0);
-  await index.collectionDue({
-    nowMs,
-    policy: { untagged: true, untaggedBeforeMs: nowMs },
-    deletedBeforeMs: 0,
-    uploadsIdleSinceMs: 0,
-  });
-  const record = { startedAtMs: 0, durationMs: 0 } as RunRecord;
-  await index.endRun(await index.beginRun(record), record);
-  await index.beginRun(record);
-  await index.interruptRuns(nowMs);
-  await index.listRuns({ before: null, limit: 9 });
-  await index.releaseDeletions({ deletedBeforeMs: 0, nowMs, limit: 9 });
-}
-
-async function undoAll(world: World): Promise<void> {
-  const { index } = world;
-  const one = await world.image("e", { blobs: [1, 2], tags: ["x", "y"] });
-  await deleteTag(world, "e", "x");
-  const young = await world.image("e", { blobs: [3], tags: ["x"] });
-  await restore(world, wantedOf("e", "x"));
-  await restore(world, wantedOf("e", "x"), { forceTags: true });
-  const parent = await world.put("e", { children: [one, young], tags: ["z"] });
-  await world.put("e", { config: blobNo(1), subject: parent.digest });
-  world.nowMs += 2 * 3_600_000;
-  await deleteImage(world, "e", parent.digest);
-  await restore(world, wantedOf("e", parent.digest));
-  await index.deleteRepository(repo("e"), deletionBy(world));
-  await index.previewImageDeletion({ repository: repo("e"), digest: one }, world.nowMs);
-  await index.previewRepositoryDeletion(repo("e"));
-  await index.listUploads(repo("e"), { after: null, limit: 9 });
-  await listed(world);
-  await listed(world, repo("e"));
-  const { nowMs } = world;
-  await index.releaseDeletions({ deletedBeforeMs: nowMs, nowMs, limit: 99 });
-  await restore(world, wantedOf("e", "x"));
-  await restore(world, wantedOf("e", one));
-  await restore(world, { id: 1 });
-}
-
-async function lookAtRetention(world: World): Promise<void> {
-  const { index, nowMs } = world;
-  const repository = repo("r");
-  const child = await world.image("r", { blobs: [1] });
-  const image = await world.put("r", { children: [child], tags: ["x", "y"] });
-  await world.put("r", { config: blobNo(1), subject: image.digest });
-  await world.image("r", { blobs: [2], tags: [`sha256-${image.digest.slice(7)}.sig`] });
-  const pulls = [{ repository, digest: image.digest, pulledAtMs: nowMs }];
-  await index.markComplete();
-  await index.recordPulls(pulls, { after: null, limit: 9 });
-  await index.recordPulls([], { after: [repository, child], limit: 9 });
-  await index.isJudgeable(repository);
-  await index.untaggedManifests(repository, {
-    after: null,
-    limit: 9,
-    untaggedBeforeMs: nowMs,
-    nowMs,
-  });
-  await index.manifestTies(repository, image.digest, nowMs);
-  world.nowMs += 2 * 3_600_000;
-  const deletion = {
-    nowMs: world.nowMs,
-    deletedBy: "retention",
-    reason: "rule",
-    isRestorable: true,
-  };
-  const facts = await index.retentionTags(repository, { after: null, limit: 9 });
-  for (const { tag: name, ...fact } of facts) {
-    const tags = [{ tag: name, pushedAtMs: fact.pushedAtMs }];
-    const witnesses = [tag("x")];
-    await index.retireImages({ repository, images: [{ ...fact, tags }], witnesses, deletion });
-  }
-  const untaggedBeforeMs = world.nowMs;
-  await index.retireUntagged({ repository, digests: [child], untaggedBeforeMs, deletion });
-  await index.setRetentionRuns(new Map());
-  await index.retentionRuns();
-}
-
-async function compareAll(world: World, round: number): Promise<void> {
-  const { index, nowMs } = world;
-  const bent = contentOf({ config: blobNo(50 + round) }).digest;
-  const there = round === 1;
-  const where = { repository: repo("d") };
-  await index.absorb(
-    [
-      { kind: "blob", digest: blobNo(60), sizeBytes: there ? 1 : null, modifiedMs: 0 },
-      { kind: "blob", digest: bent, sizeBytes: 1, modifiedMs: 0 },
-      { kind: "layer", ...where, digest: blobNo(60), there },
-      { kind: "revision", ...where, digest: bent, there: true, manifest: null, sizeBytes: 1 },
-      { kind: "tag", ...where, tag: tag("x"), digest: there ? bent : null, modifiedMs: 0 },
-      { kind: "tag-history", ...where, tag: tag("x"), digest: bent, there },
-      { kind: "upload", ...where, id: "foreign", startedAtMs: there ? 1 : null },
-    ],
-    { nowMs, recheck: false },
-  );
-  await index.absorb([{ kind: "layer", ...where, digest: blobNo(60), there: true }], {
-    nowMs,
-    recheck: true,
-  });
-  await index.deleteManifest(where.repository, bent, nowMs);
-  await index.recordProblems([], { first: true });
-  await index.recordProblems([{ kind: "bad-link", ...where, name: null, path: "/x", detail: "" }], {
-    first: false,
-  });
-  await index.listProblems(0, 9);
-  await index.hasUnlistable();
-  await index.listKnownRepositories({ after: null, limit: 9 });
-  await index.repositoryFacts(repo("a"));
-  await index.blobsWithPrefix("sha256", "ab");
-  await index.loseBytes(blobNo(60));
-  await index.setReadingPosition("verify", "here");
-  await index.readingPosition("verify");
-  await index.setReadingPosition("verify", null);
-  await index.markComplete();
-  await index.isComplete();
-  await index.setRootId("root");
-  await index.rootId();
 }
 
 /** As many rows as make a difference, spread as a registry spreads them. */
@@ -421,7 +208,7 @@ describe("query plans", () => {
         return original.apply(this, args);
       } as never);
     }
-    await runEverything();
+    await callEveryMethod(named);
     sql = filled();
   });
   afterAll(() => {

@@ -25,6 +25,7 @@ import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
 import * as usage from "./usage.ts";
+import * as scans from "./usage-scans.ts";
 import { WorkerWriter } from "./worker-writer.ts";
 
 /**
@@ -72,8 +73,8 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...collectionOf(access),
     ...comparisonOf(access),
     ...inspectionOf(access),
-    ...usageReads(access),
     ...retentionOf(access),
+    ...usageOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -273,9 +274,25 @@ function inspectionOf(access: Access) {
   } satisfies Partial<Index>;
 }
 
-function usageReads(access: Access) {
+function usageOf(access: Access) {
   return {
     repositoryUsage: access.readAll(usage.repositoryUsage),
+    usageTotals: access.readAll(usage.usageTotals),
+    blobHolders: access.readAll(usage.blobHolders),
+    usageHistory: access.read(usage.usageHistory),
+    recordUsage: access.write("recordUsage"),
+    recountUsage: access.write("recountUsage"),
+    scanRepositoryUsage: access.read(scans.scanRepositoryUsage),
+    scanTaggedImages: access.readAll(scans.scanTaggedImages),
+    scanManifestBytes: access.read(scans.scanManifestBytes),
+    scanBlobs: access.readAll(scans.scanBlobs),
+    scanHeldBlobs: access.readAll(scans.scanHeldBlobs),
+    scanManifests: access.readAll(scans.scanManifests),
+    scanNamed: access.readAll(scans.scanNamed),
+    scanTagsOf: access.readAll(scans.scanTagsOf),
+    scanUnheldBlobs: access.readAll(scans.scanUnheldBlobs),
+    scanRestorableBlobs: access.readAll(scans.scanRestorableBlobs),
+    scanUploads: access.read(scans.scanUploads),
   } satisfies Partial<Index>;
 }
 

@@ -108,6 +108,22 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   describeChildren: "looks",
   blobUsers: "looks",
   repositoryUsage: "looks",
+  usageTotals: "looks",
+  scanRepositoryUsage: "looks",
+  scanTaggedImages: "looks",
+  scanManifestBytes: "looks",
+  scanBlobs: "looks",
+  scanHeldBlobs: "looks",
+  scanManifests: "looks",
+  scanNamed: "looks",
+  scanTagsOf: "looks",
+  blobHolders: "looks",
+  scanUnheldBlobs: "looks",
+  scanRestorableBlobs: "looks",
+  scanUploads: "looks",
+  recordUsage: "changes",
+  usageHistory: "looks",
+  recountUsage: "changes",
 };
 
 type Method = (...args: readonly unknown[]) => Promise<unknown>;
