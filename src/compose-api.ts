@@ -14,11 +14,13 @@ import type {
 import type { Logger } from "./observability/index.ts";
 import { Inspection } from "./registry/inspection.ts";
 import { systemClock } from "./registry/ports/clock.ts";
+import { RetentionRequests } from "./retention/index.ts";
 import { VerifyRequests } from "./takeover/verify-requests.ts";
 
 export class ApiServices {
   readonly parts: ApiParts;
   readonly #collections: CollectionRequests;
+  readonly #retention: RetentionRequests;
   readonly #verifications: VerifyRequests | null;
 
   constructor(root: OpenRoot, config: Config, logger: Logger) {
@@ -30,6 +32,13 @@ export class ApiServices {
       log,
     });
     this.#verifications = tree === null ? null : verifyRequests({ ...root, tree }, log);
+    this.#retention = new RetentionRequests({
+      retention: root.retention,
+      rules: config.retention,
+      clock: systemClock,
+      agreed: (signal) => agreement.wait(signal),
+      log,
+    });
     this.parts = {
       version: packageJson.version,
       driver: config.storage.driver.kind,
@@ -37,6 +46,8 @@ export class ApiServices {
       inspection: new Inspection({ index, storage, registry: services }),
       deletions: services.deletions,
       restores: services.restores,
+      usage: root.usage,
+      retention: this.#retention,
       totals: () => index.totals(),
       listRuns: (page) => index.listRuns(page),
       isAgreed: () => agreement.isAgreed,
@@ -49,6 +60,7 @@ export class ApiServices {
   async stop(): Promise<void> {
     await this.#collections.stop();
     await this.#verifications?.stop();
+    await this.#retention.stop();
   }
 }
 

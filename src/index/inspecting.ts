@@ -17,7 +17,7 @@ import type {
   TagPage,
 } from "../registry/ports/index.ts";
 import { findBlobRow, findRepository } from "./rows.ts";
-import { blobState, manifestContent } from "./schema.ts";
+import { blobState, manifestContent, namedKind } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 
 const newestTag = `(SELECT t.moved_at FROM tags t WHERE t.repository_id = r.id
@@ -43,6 +43,10 @@ export function describeRepository(sql: Sql, repository: RepositoryName): Reposi
 }
 
 interface TagRow {
+  readonly id: number;
+  readonly content: number;
+  readonly children: number;
+  readonly pulledAtMs: number | null;
   readonly tag: Tag;
   readonly pushedAtMs: number;
   readonly digest: Uint8Array;
@@ -70,20 +74,54 @@ export function describeTags(
   if (id === null) return null;
   const { after, descending, sort } = page;
   const rows = sql.all<TagRow>(
-    `SELECT t.name AS tag, t.moved_at AS pushedAtMs, b.digest,
+    `SELECT t.name AS tag, t.moved_at AS pushedAtMs, b.digest, b.id, b.content_bytes AS content,
+       b.children, p.pulled_at AS pulledAtMs,
        CASE WHEN m.blob_id IS NULL THEN NULL ELSE b.size END AS size, m.media_type AS mediaType
      FROM tags t CROSS JOIN blobs b ON b.id = t.blob_id
        LEFT JOIN manifests m ON m.repository_id = t.repository_id AND m.blob_id = t.blob_id
          AND m.unreadable = ${manifestContent.read} AND b.state = ${blobState.present}
+       LEFT JOIN pulls p ON p.repository = ?5 AND p.digest = b.digest
      WHERE t.repository_id = ?1 ${tagPages[`${sort} ${descending ? "down" : "up"}`]} LIMIT ?4`,
     id,
     after?.pushedAtMs ?? (descending ? Number.MAX_SAFE_INTEGER : -1),
     after?.tag ?? (descending ? nameAfterAll : ""),
     page.limit,
+    repository,
   );
-  return rows.map(({ tag, pushedAtMs, digest, size, mediaType }) => {
-    return { tag, pushedAtMs, digest: digestFromBytes(digest), sizeBytes: size, mediaType };
-  });
+  return rows.map(({ tag, pushedAtMs, pulledAtMs, mediaType, ...row }) => ({
+    tag,
+    pushedAtMs,
+    pulledAtMs,
+    digest: digestFromBytes(row.digest),
+    sizeBytes: row.size,
+    mediaType,
+    imageBytes: row.size === null ? null : imageBytes(sql, row),
+  }));
+}
+
+/** Manifests of one image that are added up; real ones have a tenth of them. */
+const descendantsMax = 100;
+
+function imageBytes(
+  sql: Sql,
+  { id, size, content, children }: Pick<TagRow, "id" | "size" | "content" | "children">,
+): number | null {
+  if (children === 0) return (size ?? 0) + content;
+  const sum = sql.get<{ count: number; bytes: number }>(
+    `WITH RECURSIVE image(id) AS (
+       VALUES (?1)
+       UNION
+       SELECT n.blob_id FROM image CROSS JOIN blobs p CROSS JOIN named n
+       WHERE p.id = image.id AND p.children > 0 AND n.manifest_id = p.id
+         AND n.kind = ${namedKind.manifest}
+       LIMIT ${descendantsMax + 1}
+     )
+     SELECT count(*) AS count,
+       sum((b.state = ${blobState.present}) * b.size + b.content_bytes) AS bytes
+     FROM image CROSS JOIN blobs b WHERE b.id = image.id`,
+    id,
+  );
+  return sum === null || sum.count > descendantsMax ? null : sum.bytes;
 }
 
 interface ImageId {
@@ -101,23 +139,25 @@ export function describeImage(
     blobId: number;
     pushedAtMs: number;
     artifactType: string | null;
+    pulledAtMs: number | null;
   }>(
     `SELECT r.id AS repositoryId, b.id AS blobId, m.pushed_at AS pushedAtMs,
-       m.artifact_type AS artifactType
-     FROM repositories r, blobs b, manifests m
+       m.artifact_type AS artifactType, p.pulled_at AS pulledAtMs
+     FROM repositories r CROSS JOIN blobs b CROSS JOIN manifests m
+       LEFT JOIN pulls p ON p.repository = r.name AND p.digest = b.digest
      WHERE r.name = ? AND b.digest = ? AND m.repository_id = r.id AND m.blob_id = b.id`,
     repository,
     digestToBytes(digest),
   );
   if (row === null) return null;
-  const { pushedAtMs, artifactType } = row;
+  const { pushedAtMs, artifactType, pulledAtMs } = row;
   const tags = sql.all<{ name: Tag }>(
     "SELECT name FROM tags WHERE blob_id = ? AND repository_id = ? ORDER BY name LIMIT ?",
     row.blobId,
     row.repositoryId,
     tagsMax,
   );
-  return { pushedAtMs, artifactType, tags: tags.map(({ name }) => name) };
+  return { pushedAtMs, artifactType, pulledAtMs, tags: tags.map(({ name }) => name) };
 }
 
 export function describeChildren(

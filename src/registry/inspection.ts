@@ -13,6 +13,7 @@ import {
 } from "../oci/index.ts";
 import { blobDataPath } from "../storage/layout.ts";
 import { configBytesMax, type ImageConfig, readImageConfig } from "./image-config.ts";
+import { RankedTags, type TagRanking } from "./ranked-tags.ts";
 import { type Descriptor, type ManifestOutline, outlineOf } from "./manifest-outline.ts";
 import type {
   BlobUsers,
@@ -29,7 +30,7 @@ import type { Storage } from "./ports/storage.ts";
 import type { Registry } from "./registry.ts";
 
 /** Rows of one look-up, which others wait for: well under a millisecond. */
-const tagsAtOnce = 200;
+const tagsAtOnce = 50;
 const repositoriesAtOnce = 50;
 const namesAtOnce = 500;
 const layersAtOnce = 10;
@@ -37,6 +38,9 @@ const childrenAtOnce = 20;
 
 /** Names that one search looks at; who searches on goes on from there. */
 const namesSearchedMax = 20_000;
+
+/** Tags of a repository that are ranked: a second's work, in pieces that nobody waits for. */
+export const tagsRankedMax = 50_000;
 
 /** Layers and children of which more is told than the manifest says; and shown at all. */
 const partsMax = 500;
@@ -74,6 +78,7 @@ export interface ImageView {
   readonly manifest: ManifestFact;
   readonly outline: ManifestOutline;
   readonly pushedAtMs: number;
+  readonly pulledAtMs: number | null;
   readonly artifactType: string | null;
   readonly tags: readonly Tag[];
   readonly areTagsTruncated: boolean;
@@ -175,7 +180,7 @@ export class Inspection {
   async listTags(
     repository: RepositoryName,
     page: TagPage,
-  ): Promise<{ readonly tags: readonly ListedTag[]; readonly next: TagPosition | null }> {
+  ): Promise<{ readonly tags: readonly ListedTag[]; readonly next: ListedTag | null }> {
     const { index, registry } = this.#parts;
     await registry.catalog.listTags(repository, { after: null, limit: 1 });
     const found: ListedTag[] = [];
@@ -192,6 +197,33 @@ export class Inspection {
     }
     const tags = found.slice(0, page.limit);
     return { tags, next: found.length > page.limit ? (tags.at(-1) ?? null) : null };
+  }
+
+  /**
+   * Tags by what the index keeps no order of: all of them are looked at, a page at a time, and as many kept
+   * as are asked for. Null: there are too many. @throws NameUnknownError
+   */
+  async rankTags(
+    repository: RepositoryName,
+    ranking: TagRanking,
+  ): Promise<{ readonly tags: readonly ListedTag[]; readonly next: ListedTag | null } | null> {
+    const { index, registry } = this.#parts;
+    await registry.catalog.listTags(repository, { after: null, limit: 1 });
+    const ranked = new RankedTags(ranking);
+    const page = { sort: "name", descending: false, limit: tagsAtOnce } as const;
+    let after: TagPosition | null = null;
+    for (let seen = 0; seen < tagsRankedMax; seen += tagsAtOnce) {
+      const some: readonly ListedTag[] | null = await index.describeTags(repository, {
+        ...page,
+        after,
+      });
+      if (some === null) throw unknownRepository(repository);
+      for (const tag of some) ranked.add(tag);
+      if (some.length < tagsAtOnce) return ranked.page();
+      after = some.at(-1) ?? null;
+      await turn();
+    }
+    return null;
   }
 
   /** @throws ManifestUnknownError */
@@ -212,6 +244,7 @@ export class Inspection {
       manifest,
       outline,
       pushedAtMs: fact.pushedAtMs,
+      pulledAtMs: fact.pulledAtMs,
       artifactType: fact.artifactType,
       tags: fact.tags.slice(0, tagsNamedMax),
       areTagsTruncated: fact.tags.length > tagsNamedMax,

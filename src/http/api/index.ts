@@ -15,6 +15,7 @@ import type { ApiCall, Operation } from "./operation.ts";
 import { operations } from "./operations/index.ts";
 import { matchOf, segmentsOf, type Template, templateOf } from "./path.ts";
 import type { ApiParts } from "./ports.ts";
+import { Turnstile } from "./turnstile.ts";
 
 export interface ApiRequest {
   readonly request: Request;
@@ -57,6 +58,7 @@ export class Api {
   readonly #around: { readonly logger: Logger; readonly health: HealthChecks };
   readonly #base: string;
   readonly #feed: EventFeed;
+  readonly #reports = new Turnstile();
   #document: string | null = null;
 
   constructor(
@@ -131,6 +133,7 @@ export class Api {
       env: this.#env,
       api: this.#parts,
       feed: this.#feed,
+      reports: this.#reports,
       failing: this.#around.health.failing(),
     };
     return await operation.run(call);

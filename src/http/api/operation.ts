@@ -11,6 +11,7 @@ import { readJsonBody } from "./body.ts";
 import { cursorLengthMax } from "./cursor.ts";
 import type { EventFeed } from "./event-feed.ts";
 import type { ApiParts } from "./ports.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 export interface ApiCall {
   readonly request: Request;
@@ -25,6 +26,8 @@ export interface ApiCall {
   readonly env: Env;
   readonly api: ApiParts;
   readonly feed: EventFeed;
+  /** What walks over the whole registry goes through here. */
+  readonly reports: Turnstile;
   /** What fails now; empty when all is well. */
   readonly failing: Readonly<Record<string, string>>;
 }

@@ -4,6 +4,8 @@ import type { RunEntry, Totals } from "../../registry/ports/index.ts";
 import type { DeletionService } from "../../registry/deletions.ts";
 import type { Inspection } from "../../registry/inspection.ts";
 import type { RestoreService } from "../../registry/restores.ts";
+import type { RetentionRequests } from "../../retention/index.ts";
+import type { UsageReports } from "../../usage/index.ts";
 
 export interface ApiParts {
   readonly version: string;
@@ -13,6 +15,8 @@ export interface ApiParts {
   readonly inspection: Inspection;
   readonly deletions: DeletionService;
   readonly restores: RestoreService;
+  readonly usage: UsageReports;
+  readonly retention: RetentionRequests;
   readonly totals: () => Promise<Totals>;
   /** Collections that are recorded, the youngest first. */
   readonly listRuns: (page: {

@@ -18,6 +18,13 @@ export interface ListedTag {
   /** Of the manifest's own bytes; null: they are not there, or cannot be read. */
   readonly sizeBytes: number | null;
   readonly mediaType: string | null;
+  /**
+   * Of the manifest and all that it names as its own, in turn, as far as it is here; what several children
+   * share counts for each. Null: it is not there, or has more children than are added up here.
+   */
+  readonly imageBytes: number | null;
+  /** When the manifest was last pulled, by whatever name, to the hour; null: never, as far as is known. */
+  readonly pulledAtMs: number | null;
 }
 
 export interface TagPosition {
@@ -37,6 +44,8 @@ export interface TagPage {
 export interface ImageFact {
   readonly pushedAtMs: number;
   readonly artifactType: string | null;
+  /** To the hour; null: never, as far as is known. */
+  readonly pulledAtMs: number | null;
   /** Tags that name it, by name; at most as many as were asked for. */
   readonly tags: readonly Tag[];
 }

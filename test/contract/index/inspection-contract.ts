@@ -96,11 +96,36 @@ export function inspectionContract(driver: IndexDriver): void {
       const { bytes, manifest } = contentOf({ layers: [blobNo(1)] });
       const entry = { tag: tag("x"), digest, pushedAtMs };
       expect(await pageOf({})).toEqual([
-        { ...entry, sizeBytes: bytes.length, mediaType: manifest.mediaType },
+        {
+          ...entry,
+          sizeBytes: bytes.length,
+          mediaType: manifest.mediaType,
+          imageBytes: bytes.length + 1,
+          pulledAtMs: null,
+        },
       ]);
       await world().index.loseBytes(digest);
-      expect(await pageOf({})).toEqual([{ ...entry, sizeBytes: null, mediaType: null }]);
+      const unknown = { sizeBytes: null, mediaType: null, imageBytes: null, pulledAtMs: null };
+      expect(await pageOf({})).toEqual([{ ...entry, ...unknown }]);
       expect(await world().index.describeTags(repo("z"), { ...oldest, limit: 9 })).toBeNull();
+    });
+
+    test("an index with what its children amount to; when it was pulled", async () => {
+      const { index, nowMs } = world();
+      const child = await world().image("a", { blobs: [10, 20] });
+      const other = await world().image("a", { blobs: [20, 30] });
+      const { digest, bytes } = await world().put("a", { children: [child, other], tags: ["x"] });
+      const own = (blobs: readonly number[]): number =>
+        contentOf({ layers: blobs.map(blobNo) }).bytes.length;
+      await index.markComplete();
+      const pull = { repository: repo("a"), digest, pulledAtMs: nowMs };
+      await index.recordPulls([pull], { after: null, limit: 9 });
+      expect(await pageOf({})).toMatchObject([
+        {
+          imageBytes: bytes.length + own([10, 20]) + own([20, 30]) + 10 + 20 + 20 + 30,
+          pulledAtMs: nowMs,
+        },
+      ]);
     });
 
     const oldest = { sort: "pushed", descending: false, after: null } as const;

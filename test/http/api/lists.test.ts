@@ -109,6 +109,39 @@ describe("tags", () => {
     }
   });
 
+  test("sorted by size and by the time of the last pull", async () => {
+    const sizes = [
+      ["small", 10],
+      ["large", 3_000],
+      ["middle", 200],
+    ] as const;
+    for (const [tag, size] of sizes) {
+      await served.push.push("sized", tag, makeImage(`sized ${tag}`, [size]));
+    }
+    const sized = "/repositories/sized/-/tags";
+    for (const limit of [1, 2, 3]) {
+      expect((await pagesOf(served, `${sized}?sort=size&limit=${limit}`)).flat()).toEqual([
+        "small",
+        "middle",
+        "large",
+      ]);
+    }
+    await served.push.pull("sized", "middle");
+    // Pulls are noted some seconds later.
+    let pulled: string[] = [];
+    while (pulled[0] !== "middle") {
+      await Bun.sleep(200);
+      pulled = (await pagesOf(served, `${sized}?sort=-pulled&limit=1`)).flat();
+    }
+    expect(pulled).toEqual(["middle", "small", "large"]);
+    expect(await served.get<object>("/repositories/sized/-/images/small")).toMatchObject({
+      pulledAt: null,
+    });
+    const other = await served.get<Page>(`${sized}?sort=size&limit=1`);
+    const cursor = new URLSearchParams(other.next?.split("?")[1]).get("cursor");
+    expect((await served.ask(`${sized}?sort=-size&cursor=${cursor}`)).status).toBe(400);
+  });
+
   test("a cursor of another order is refused", async () => {
     const { next } = await served.get<Page>(`${path}?sort=name&limit=1`);
     const cursor = new URLSearchParams(next?.split("?")[1]).get("cursor");

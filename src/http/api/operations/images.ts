@@ -11,6 +11,7 @@ import {
   count,
   digest,
   isoOf,
+  isoOrNull,
   listOf,
   named,
   repositoryName,
@@ -125,6 +126,9 @@ const image = named(
     artifactType: z.string().nullable(),
     annotations: texts,
     pushedAt: time,
+    pulledAt: time
+      .nullable()
+      .describe("By whatever name, to the hour; null: never, as far as is known."),
     tags: z.array(tagName).describe("That name it; at most 100."),
     areTagsTruncated: z.boolean(),
     subject: digest.nullable().describe("What it says that it belongs to."),
@@ -173,6 +177,7 @@ function imageView(view: ImageView): object {
     artifactType: view.artifactType,
     annotations: outline.annotations,
     pushedAt: isoOf(view.pushedAtMs),
+    pulledAt: isoOrNull(view.pulledAtMs),
     tags: view.tags,
     areTagsTruncated: view.areTagsTruncated,
     subject: outline.subject?.digest ?? null,

@@ -5,13 +5,17 @@ import { deletionOperations } from "./deletions.ts";
 import { imageOperations } from "./images.ts";
 import { registryOperations } from "./registry.ts";
 import { repositoryOperations } from "./repositories.ts";
+import { retentionOperations } from "./retention.ts";
+import { usageOperations } from "./usage.ts";
 import { verificationOperations } from "./verification.ts";
 
 export const operations: readonly Operation[] = [
   ...registryOperations,
   ...repositoryOperations,
   ...imageOperations,
+  ...usageOperations,
   ...deletionOperations,
+  ...retentionOperations,
   ...collectionOperations,
   ...verificationOperations,
 ];

@@ -8,10 +8,12 @@ import {
   type RepositoryName,
 } from "../../../oci/index.ts";
 import type { RepositoryFact, ListedTag } from "../../../registry/ports/index.ts";
-import { jsonReply } from "../../reply.ts";
+import { tagsRankedMax } from "../../../registry/inspection.ts";
+import { rankOf } from "../../../registry/ranked-tags.ts";
+import { jsonReply, type Reply } from "../../reply.ts";
 import { ApiError } from "../api-error.ts";
 import { readCursor, writeCursor } from "../cursor.ts";
-import { operation, pageQuery, pageReply, repositoryOf } from "../operation.ts";
+import { type ApiCall, operation, pageQuery, pageReply, repositoryOf } from "../operation.ts";
 import {
   count,
   digest,
@@ -48,6 +50,14 @@ const tag = named(
       .nullable()
       .describe("Null: the manifest's bytes are missing or cannot be read."),
     manifestBytes: count.nullable().describe("Of the manifest itself."),
+    imageBytes: count
+      .nullable()
+      .describe(
+        "Of the manifest and all that it names, as far as it is here; what several platforms share counts for each. Null: it is not here, or has very many children.",
+      ),
+    pulledAt: time
+      .nullable()
+      .describe("When the image was last pulled, to the hour; null: never, as far as is known."),
     pushedAt: time.describe(
       "When the tag began to name this digest. Pushing the same again changes nothing.",
     ),
@@ -59,12 +69,14 @@ function repositoryView({ newestTagMs, ...usage }: RepositoryFact): object {
 }
 
 function tagView(fact: ListedTag): object {
-  const { digest: named_, mediaType, sizeBytes, pushedAtMs } = fact;
+  const { digest: named_, mediaType, sizeBytes, imageBytes, pulledAtMs, pushedAtMs } = fact;
   return {
     name: fact.tag,
     digest: named_,
     mediaType,
     manifestBytes: sizeBytes,
+    imageBytes,
+    pulledAt: isoOrNull(pulledAtMs),
     pushedAt: isoOf(pushedAtMs),
   };
 }
@@ -73,7 +85,7 @@ const isName = (text: string): text is RepositoryName => isRepositoryName(text);
 const nameKey = z.tuple([z.string().refine(isName)]);
 
 /** Sorted by what; a minus turns the order round. */
-const sort = z.enum(["name", "-name", "pushed", "-pushed"]);
+const sort = z.enum(["name", "-name", "pushed", "-pushed", "pulled", "-pulled", "size", "-size"]);
 const tagKey = z.tuple([sort, z.int(), z.string().refine((text) => isTag(text))]);
 
 export const repositoryOperations = [
@@ -138,16 +150,37 @@ export const repositoryOperations = [
         );
       }
       const descending = query.sort.startsWith("-");
-      const by = query.sort === "pushed" || query.sort === "-pushed" ? "pushed" : "name";
-      const after = key === null ? null : { pushedAtMs: key[1], tag: key[2] };
-      const page = { sort: by, descending, after, limit: query.limit } as const;
-      const found = await call.api.inspection.listTags(repositoryOf(call), page);
-      const { next } = found;
-      const cursor = next === null ? null : writeCursor([query.sort, next.pushedAtMs, next.tag]);
-      return pageReply(call, found.tags.map(tagView), cursor);
+      const by = query.sort.replace("-", "") as "name" | "pushed" | "pulled" | "size";
+      const repository_ = repositoryOf(call);
+      const { limit } = query;
+      if (by === "name" || by === "pushed") {
+        const after = key === null ? null : { pushedAtMs: key[1], tag: key[2] };
+        const page = { sort: by, descending, after, limit };
+        const found = await call.api.inspection.listTags(repository_, page);
+        return tagsReply(call, found, (last) => [query.sort, last.pushedAtMs, last.tag]);
+      }
+      const after = key === null ? null : { rank: key[1], tag: key[2] };
+      const ranking = { by, descending, after, limit };
+      const found = await call.api.inspection.rankTags(repository_, ranking);
+      if (found === null) {
+        throw new ApiError(
+          "INVALID_PARAMETER",
+          `sort: ${repository_} has more than ${tagsRankedMax} tags, which are sorted by name and pushed only`,
+        );
+      }
+      return tagsReply(call, found, (last) => [query.sort, rankOf(last, by), last.tag]);
     },
   }),
 ] as const;
+
+function tagsReply(
+  call: ApiCall,
+  found: { readonly tags: readonly ListedTag[]; readonly next: ListedTag | null },
+  keyOf: (last: ListedTag) => readonly (string | number)[],
+): Reply {
+  const cursor = found.next === null ? null : writeCursor(keyOf(found.next));
+  return pageReply(call, found.tags.map(tagView), cursor);
+}
 
 function matcherOf(search: string | undefined): ((name: string) => boolean) | null {
   if (search === undefined) return null;
