@@ -1,6 +1,6 @@
 // Ranked tags in pages are the sorted list cut into pages, whatever the order in which they come.
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Digest, Tag } from "../oci/index.ts";
 import type { ListedTag } from "./ports/index.ts";
 import { RankedTags, rankOf, type TagRanking } from "./ranked-tags.ts";

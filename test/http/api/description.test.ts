@@ -59,7 +59,8 @@ describe("the OpenAPI document", () => {
   test("what is read answers as described, with one repository in it and with none", async () => {
     const reads = Object.entries(document.paths)
       .filter(([path, methods]) => "get" in methods && path !== "/collection/events")
-      .map(([path]) => path.replace("{name}", "team/app").replace("{reference}", "v1"));
+      .map(([path]) => path.replace("{name}", "team/app").replace("{reference}", "v1"))
+      .map((path) => (path === "/deletions/preview" ? `${path}?of=team/app` : path));
     for (const path of reads) expect([200, 404]).toContain((await served.ask(path)).status);
     await served.push.push("team/app", "v1", makeImage("described", [100]));
     for (const path of reads) expect([path, (await served.ask(path)).status]).toEqual([path, 200]);
