@@ -162,6 +162,11 @@ describe("restoring", () => {
     await world.storage.putFile(blobDataPath(layer), Buffer.from("a layer"));
     await world.storage.putFile(blobDataPath(image), Buffer.from("{}"));
     await refused(image);
+    const altered = Buffer.from(manifest ?? [])
+      .toString()
+      .replace("a/b", "b/a");
+    await world.storage.putFile(blobDataPath(image), Buffer.from(altered));
+    await refused(image);
     await world.storage.putFile(blobDataPath(image), manifest ?? new Uint8Array());
     expect(await world.restore({ digest: image })).toMatchObject({ outcome: "restored" });
   });
