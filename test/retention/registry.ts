@@ -10,7 +10,7 @@ import type { RetentionParts } from "../../src/retention/parts.ts";
 import { repo, tag, World } from "../contract/index/world.ts";
 
 /** A Thursday; whole hours, as most times in these tests are. */
-export const startMs = Date.parse("2026-01-01T00:00:00Z");
+const startMs = Date.parse("2026-01-01T00:00:00Z");
 
 export class SmallRegistry {
   readonly index: Index;
