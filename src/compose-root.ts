@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { pullLogOf, retentionOf } from "./compose-retention.ts";
-import { manifestValidation } from "./config-mapping.ts";
+import { serviceOptions } from "./config-mapping.ts";
 import { Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
@@ -14,6 +14,7 @@ import type { Asker } from "./owner/control-socket.ts";
 import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
 import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
+import { auditTo } from "./registry/audit.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
@@ -166,13 +167,15 @@ async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void
     await root.agreement.rebuild(signal, await reindexProgress(root.index, start.asked));
   }
   // A comparison would mend what verify is to find, and a server answers before it begins to compare.
-  else if (!comparesFirst.has(command)) await root.agreement.buildIfIncomplete();
+  else if (!needsAgreement.has(command)) await root.agreement.buildIfIncomplete();
   else await root.agreement.begin();
 }
 
-/** Commands that remove something, and what foretells it (INV-8). */
-const comparesFirst: ReadonlySet<string> = new Set([
+/** What removes things, or brings them back, by the index: it has to know all that the tree has (INV-8). */
+const needsAgreement: ReadonlySet<string> = new Set([
   "garbage-collect",
+  "delete",
+  "restore",
   "retention-preview",
   "retention-apply",
 ]);
@@ -222,12 +225,8 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     },
     ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
-    options: {
-      graceMs: config.gc.graceMs,
-      keepDeletedMs: config.gc.keepDeletedMs,
-      readOnly: config.storage.maintenance.readOnly.enabled,
-      validation: manifestValidation(config),
-    },
+    audit: auditTo(logger),
+    options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
   const collector = new Collector({

@@ -14,6 +14,8 @@ Examples:
   registry verify config.yml                    check that index, tree and blobs agree
   registry verify --hash --repair config.yml    read every byte, move altered ones away, say what to push
   registry retention preview config.yml         show which tags the retention rules would remove
+  registry delete app:v1 config.yml             delete a tag, an image (app@sha256:...) or a repository
+  registry restore --list config.yml            what was deleted and can be brought back: registry restore app:v1
   registry reindex config.yml                   build the index again from the tree
   registry config config.yml                    show the effective configuration
 
@@ -72,6 +74,32 @@ Examples:
 The rules are those of config.yml (section retention), also while a server runs with other ones; the server
 applies its own on their interval. What goes can be restored for gc.keepdeleted, and then comes back as disk space
 with the next collection; registry garbage-collect gives it back at once. Needs storage.delete.enabled.
+${configurationText}`;
+
+export const deleteHelp = `
+Examples:
+  registry delete app:v1 config.yml             the tag; its image stays, untagged
+  registry delete app@sha256:0123... config.yml the image: its tags, what only it names, its signatures
+  registry delete --dry-run app config.yml      what a whole repository would be
+  registry delete --yes old/app config.yml      the whole repository; it leaves the catalogue at once
+
+It can be undone for gc.keepdeleted (24h): registry restore --list. The space comes back after that, by the
+background collection, or at once by registry garbage-collect. The server may be running. It needs
+storage.delete.enabled. The last argument is the configuration if it is a path or ends with .yml or .yaml.
+Exit code: 0, or 1 when something was not there.
+${configurationText}`;
+
+export const restoreHelp = `
+Examples:
+  registry restore --list config.yml            what was deleted, by whom and when, and until when it can be restored
+  registry restore --list --repository "team/**" config.yml
+  registry restore app:v1 config.yml            the youngest deletion that took this tag
+  registry restore app@sha256:0123... config.yml   the image, with its tags, children and signatures
+  registry restore app#12 config.yml            by the number that --list shows
+  registry restore --dry-run app config.yml     everything that was deleted in a repository
+
+A tag that names something else by now is not moved, unless --force-tags is given. What a collection has let
+go is gone. The server may be running. Exit code: 0, or 1 when something could not be restored.
 ${configurationText}`;
 
 export const reindexHelp = `

@@ -42,6 +42,8 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "deleteTagRestorably",
   "deleteImage",
   "deleteRepository",
+  "previewImageDeletion",
+  "previewRepositoryDeletion",
   "listUploads",
   "listDeletions",
   "findDeletion",
@@ -79,7 +81,7 @@ const firstOfRepository: Allowed = [
   [/^SEARCH \w+ USING (PRIMARY KEY|COVERING INDEX \w+) \(repository_id=\?\)$/, "as many as asked"],
 ];
 const isFirstOfRepository = (text: string): boolean =>
-  /^SELECT [^()]* WHERE repository_id = \? LIMIT (1|\?)$/.test(text);
+  / WHERE repository_id = (\?|r\.id) (AND id > \? ORDER BY id )?LIMIT (\?|\d+)(?!\w)/.test(text);
 
 /** Elsewhere: steps whose cost follows the whole of a table, each with the reason why it may. */
 const allowedElsewhere: Allowed = [
@@ -224,7 +226,9 @@ async function undoAll(world: World): Promise<void> {
   await deleteImage(world, "e", parent.digest);
   await restore(world, wantedOf("e", parent.digest));
   await index.deleteRepository(repo("e"), deletionBy(world));
-  await index.listUploads(repo("e"), 9);
+  await index.previewImageDeletion({ repository: repo("e"), digest: one }, world.nowMs);
+  await index.previewRepositoryDeletion(repo("e"));
+  await index.listUploads(repo("e"), { after: null, limit: 9 });
   await listed(world);
   await listed(world, repo("e"));
   const { nowMs } = world;

@@ -7,7 +7,7 @@ import type { RepositoryName } from "../oci/index.ts";
 import type { Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
-import { listUploads } from "./deleting-images.ts";
+import * as deletingImages from "./deleting-images.ts";
 import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
@@ -188,7 +188,9 @@ function deletionsOf(access: Access) {
     deleteTagRestorably: access.write("deleteTagRestorably"),
     deleteImage: access.write("deleteImage"),
     deleteRepository: access.write("deleteRepository"),
-    listUploads: access.readAll(listUploads),
+    previewImageDeletion: access.readAll(deletingImages.previewImageDeletion),
+    previewRepositoryDeletion: access.read(deletingImages.previewRepositoryDeletion),
+    listUploads: access.readAll(deletingImages.listUploads),
     listDeletions: access.readAll(deletionList.listDeletions),
     findDeletion: access.readAll(deletionList.findDeletion),
     heldManifests: access.read(deletionList.heldManifests),

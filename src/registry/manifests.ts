@@ -21,7 +21,7 @@ import type { ContentCache } from "./content-cache.ts";
 import { requiredOf } from "./manifest-validation.ts";
 import type { Caller, ManifestFact, Page, ReferrerFact } from "./ports/index.ts";
 import type { ManifestContent, Manifests, PutManifest } from "./registry.ts";
-import { leaseTerms, type ServiceParts } from "./services.ts";
+import { leaseTerms, restorableUntilMs, type ServiceParts } from "./services.ts";
 
 /** Files looked at before the loop gets a turn again; a look takes microseconds. */
 const statsAtOnce = 128;
@@ -210,13 +210,27 @@ export class ManifestService implements Manifests {
   }
 
   async delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void> {
-    const { index, clock, followTree } = this.#parts;
     await this.#parts.treeLookup()?.manifest(repository, reference);
     const outcome = isDigestReference(reference)
       ? await this.#deleteManifest(repository, reference, caller)
-      : await index.deleteTag(repository, reference, clock.now());
+      : await this.#deleteTag(repository, reference, caller);
+    this.#parts.audit?.record({
+      action: "delete",
+      what: isDigestReference(reference) ? "manifest" : "tag",
+      repository,
+      reference,
+      actor: { caller, from: caller },
+      outcome,
+      reason: "client",
+      restorableUntilMs: outcome === "deleted" ? restorableUntilMs(this.#parts) : null,
+    });
     if (outcome === "unknown") throw unknownManifest(repository, reference);
-    followTree();
+    this.#parts.followTree();
+  }
+
+  get #isKept(): boolean {
+    const { keepDeletedMs = 0, readOnly } = this.#parts.options;
+    return keepDeletedMs > 0 && !readOnly;
   }
 
   async #deleteManifest(
@@ -224,13 +238,25 @@ export class ManifestService implements Manifests {
     digest: Digest,
     deletedBy: Caller,
   ): Promise<"deleted" | "unknown"> {
-    const { index, clock, options } = this.#parts;
+    const { index, clock } = this.#parts;
     const nowMs = clock.now();
-    const isKept = (options.keepDeletedMs ?? 0) > 0 && !options.readOnly;
-    const { outcome } = isKept
+    const { outcome } = this.#isKept
       ? await index.deleteRestorably(repository, digest, { nowMs, deletedBy, reason: "client" })
       : await index.deleteManifest(repository, digest, nowMs);
     return outcome;
+  }
+
+  async #deleteTag(
+    repository: RepositoryName,
+    tag: Tag,
+    deletedBy: Caller,
+  ): Promise<"deleted" | "unknown"> {
+    const { index, clock } = this.#parts;
+    const nowMs = clock.now();
+    if (!this.#isKept) return await index.deleteTag(repository, tag, nowMs);
+    const deletion = { nowMs, deletedBy, reason: "client", isRestorable: true };
+    const { outcome } = await index.deleteTagRestorably({ repository, tag }, deletion);
+    return outcome === "deleted" ? "deleted" : "unknown";
   }
 
   listReferrers(
