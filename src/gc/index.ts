@@ -6,7 +6,6 @@ export { type CollectionParts, pageMax, pauseFor } from "./collection-parts.ts";
 export { parseCollectOptions } from "./collect-options.ts";
 export { Collector } from "./collector.ts";
 export { humanBytes } from "./human-bytes.ts";
-export { areNamersDoomed } from "./planned-blobs.ts";
 export { DoomedManifests } from "./planned-manifests.ts";
 export { CollectionSchedule, type ScheduleOptions, systemTimers, type Timers } from "./schedule.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import type { Index, RunRecord } from "../registry/ports/index.ts";
 import { collect, missedByQueue } from "../../test/contract/index/collect.ts";
+import { callRetention } from "../../test/contract/index/call-retention.ts";
 import { memoryDriver } from "../../test/contract/index/fixture.ts";
 import {
   deleteImage,
@@ -87,6 +88,7 @@ const isFirstOfRepository = (text: string): boolean =>
 const allowedElsewhere: Allowed = [
   ...allowedOnRequest,
   [/^SCAN (v|\d+-ROW VALUES CLAUSE)$/, "the values that were given"],
+  [/^USE TEMP B-TREE FOR LAST TERM OF ORDER BY$/, "sorts the repositories of one manifest"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
   [/^SCAN (c|repository_candidates)$/, "repositories that may be empty, as many as asked"],
   [/^SCAN blobs USING COVERING INDEX blobs_condemned$/, "whether there is one"],
@@ -150,7 +152,7 @@ async function runEverything(): Promise<void> {
     world.nowMs += 2 * 3_600_000;
     await lookAtAll(world, child);
     await compareAll(world, round);
-    await lookAtRetention(world);
+    await callRetention(world);
     await index.unlinkBlob(repo("a"), blobNo(2), world.nowMs);
     await index.unlinkBlob(repo("b"), blobNo(2), world.nowMs);
     await index.namersOf(blobNo(2), {
@@ -236,44 +238,6 @@ async function undoAll(world: World): Promise<void> {
   await restore(world, wantedOf("e", "x"));
   await restore(world, wantedOf("e", one));
   await restore(world, { id: 1 });
-}
-
-async function lookAtRetention(world: World): Promise<void> {
-  const { index, nowMs } = world;
-  const repository = repo("r");
-  const child = await world.image("r", { blobs: [1] });
-  const image = await world.put("r", { children: [child], tags: ["x", "y"] });
-  await world.put("r", { config: blobNo(1), subject: image.digest });
-  await world.image("r", { blobs: [2], tags: [`sha256-${image.digest.slice(7)}.sig`] });
-  const pulls = [{ repository, digest: image.digest, pulledAtMs: nowMs }];
-  await index.markComplete();
-  await index.recordPulls(pulls, { after: null, limit: 9 });
-  await index.recordPulls([], { after: [repository, child], limit: 9 });
-  await index.isJudgeable(repository);
-  await index.untaggedManifests(repository, {
-    after: null,
-    limit: 9,
-    untaggedBeforeMs: nowMs,
-    nowMs,
-  });
-  await index.manifestTies(repository, image.digest, nowMs);
-  world.nowMs += 2 * 3_600_000;
-  const deletion = {
-    nowMs: world.nowMs,
-    deletedBy: "retention",
-    reason: "rule",
-    isRestorable: true,
-  };
-  const facts = await index.retentionTags(repository, { after: null, limit: 9 });
-  for (const { tag: name, ...fact } of facts) {
-    const tags = [{ tag: name, pushedAtMs: fact.pushedAtMs }];
-    const witnesses = [tag("x")];
-    await index.retireImages({ repository, images: [{ ...fact, tags }], witnesses, deletion });
-  }
-  const untaggedBeforeMs = world.nowMs;
-  await index.retireUntagged({ repository, digests: [child], untaggedBeforeMs, deletion });
-  await index.setRetentionRuns(new Map());
-  await index.retentionRuns();
 }
 
 async function compareAll(world: World, round: number): Promise<void> {
