@@ -254,7 +254,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     collector,
     expiry,
     agreement,
-    retention: retentionOf(config, { index, pulls, follower }),
+    retention: retentionOf(config, { index, pulls, follower }, logger),
     announce: (address) => lock?.announce(address),
     failed: failing.promise,
     close: () => closeRoot({ agreement, collector, services, follower, pulls }, owned),

@@ -7,6 +7,7 @@ import {
   retentionRequest,
 } from "../retention/index.ts";
 import { runRootCommand } from "./root-command.ts";
+import { userName } from "./user-name.ts";
 
 /** As commander hands them over; a flag that was not given is absent. */
 export interface RetentionFlags {
@@ -32,6 +33,7 @@ export async function runRetention(
         rule: flags.rule ?? null,
         repository: flags.repository === undefined ? null : [...flags.repository],
         tellsKept: flags.all === true,
+        user: userName(),
       }),
     }),
     hear: (told, { bar }) => {

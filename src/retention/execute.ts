@@ -2,7 +2,8 @@
 // removal again, with pauses between them. Every removal can be brought back for `gc.keepdeleted`.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
 import type { Deletion, RetireOutcome } from "../registry/ports/index.ts";
-import { type Asked, judgeRepository, type SkipReason, untaggedPages } from "./judge-repository.ts";
+import type { SkipReason } from "./events.ts";
+import { type Asked, judgeRepository, untaggedPages } from "./judge-repository.ts";
 import type { GoingImage, Judged } from "./judgement.ts";
 import { imagesAtOnce, pauseBetweenBatchesMs, type RetentionParts } from "./parts.ts";
 import type { RetentionRule } from "./rules.ts";

@@ -2,6 +2,7 @@
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Index, RetentionIndex } from "../registry/ports/index.ts";
+import type { RetentionRun } from "./events.ts";
 
 export interface RetentionParts {
   readonly index: RetentionIndex &
@@ -20,6 +21,8 @@ export interface RetentionParts {
   readonly followTree: () => void;
   /** How long what goes can be brought back (`gc.keepdeleted`); 0: not at all. */
   readonly keepDeletedMs: number;
+  /** Hears of every application that is over. */
+  readonly logRun: (run: RetentionRun) => void;
   /** Why nothing may be removed: read-only mode, or deletions are disabled; null: it may. */
   readonly refusal: string | null;
 }

@@ -17,6 +17,8 @@ export interface RetentionWork {
   readonly rules: readonly RetentionRule[];
   /** Only these are applied; absent: all. */
   readonly applies?: (rule: RetentionRule) => boolean;
+  /** For the log: `interval`, or who gave the command. */
+  readonly askedBy: string;
   /** Only these repositories; absent: all. */
   readonly isWanted?: (repository: RepositoryName) => boolean;
   /** Also tells every tag that stays. */
@@ -87,6 +89,7 @@ export class Retention {
       const durationMs = clock.now() - startedAtMs;
       const more = { applied: true, bytes, atLeast, completed, durationMs };
       const report = tally.report(more);
+      this.#log(work, report);
       await observer({ kind: "summary", report });
       return report;
     });
@@ -100,13 +103,33 @@ export class Retention {
     rules: readonly RetentionRule[],
     isEnough: () => Promise<boolean>,
     signal: AbortSignal,
-  ): Promise<{ readonly tags: number; readonly manifests: number }> {
+  ): Promise<void> {
     this.#checkAllowed();
-    const work: RetentionWork = { rules, applies: ({ onPressure }) => onPressure };
+    const applies = ({ onPressure }: RetentionRule): boolean => onPressure;
+    const work: RetentionWork = { rules, applies, askedBy: "pressure" };
     const repositories = (): AsyncGenerator<RepositoryName> => this.#repositories(work, signal);
-    return await this.#inTurn(() =>
-      relieve(this.#parts, { asked: askedOf(work, signal), repositories, isEnough }),
-    );
+    await this.#inTurn(async () => {
+      const { clock } = this.#parts;
+      const startedAtMs = clock.now();
+      const removed: Removed = { tags: 0, manifests: 0, changed: 0, leased: 0 };
+      let completed = false;
+      try {
+        const asked = askedOf(work, signal);
+        await relieve(this.#parts, { asked, repositories, isEnough }, removed);
+        completed = true;
+      } finally {
+        const tally = new Tally();
+        tally.add(removed);
+        const durationMs = clock.now() - startedAtMs;
+        const more = { applied: true, bytes: null, atLeast: false, completed, durationMs };
+        this.#log(work, tally.report(more));
+      }
+    });
+  }
+
+  #log({ rules, applies = () => true, askedBy }: RetentionWork, report: RetentionReport): void {
+    const names = rules.filter((rule) => applies(rule)).map(({ name }) => name);
+    this.#parts.logRun({ askedBy, rules: names, report });
   }
 
   #checkAllowed(): void {
