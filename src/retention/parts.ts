@@ -21,8 +21,8 @@ export interface RetentionParts {
   readonly followTree: () => void;
   /** How long what goes can be brought back (`gc.keepdeleted`); 0: not at all. */
   readonly keepDeletedMs: number;
-  /** Hears of every application that is over. */
-  readonly logRun: (run: RetentionRun) => void;
+  /** Hears of every application that is over; absent: nobody does. */
+  readonly logRun?: (run: RetentionRun) => void;
   /** Why nothing may be removed: read-only mode, or deletions are disabled; null: it may. */
   readonly refusal: string | null;
 }

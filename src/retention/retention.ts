@@ -17,8 +17,8 @@ export interface RetentionWork {
   readonly rules: readonly RetentionRule[];
   /** Only these are applied; absent: all. */
   readonly applies?: (rule: RetentionRule) => boolean;
-  /** For the log: `interval`, or who gave the command. */
-  readonly askedBy: string;
+  /** For the log: `interval`, or who gave the command; absent: `request`. */
+  readonly askedBy?: string;
   /** Only these repositories; absent: all. */
   readonly isWanted?: (repository: RepositoryName) => boolean;
   /** Also tells every tag that stays. */
@@ -127,9 +127,10 @@ export class Retention {
     });
   }
 
-  #log({ rules, applies = () => true, askedBy }: RetentionWork, report: RetentionReport): void {
+  #log(work: RetentionWork, report: RetentionReport): void {
+    const { rules, applies = () => true, askedBy = "request" } = work;
     const names = rules.filter((rule) => applies(rule)).map(({ name }) => name);
-    this.#parts.logRun({ askedBy, rules: names, report });
+    this.#parts.logRun?.({ askedBy, rules: names, report });
   }
 
   #checkAllowed(): void {
