@@ -113,7 +113,7 @@ async function runCommand(
     }
     case "delete":
       await root.agreement.wait(asker.signal);
-      return await runDelete({ ...root.services, index: root.index }, request.options, asker);
+      return await runDelete(root.services.deletions, request.options, asker);
     case "restore":
       await root.agreement.wait(asker.signal);
       return await runRestore(root.services.restores, request.options, asker);

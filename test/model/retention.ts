@@ -5,7 +5,8 @@ import { type Digest, parseGlobs, type RepositoryName, type Tag } from "../../sr
 import { Retention } from "../../src/retention/index.ts";
 import type { RetentionRule } from "../../src/retention/rules.ts";
 import { type Both, request } from "./client.ts";
-import type { ModelRepository } from "./model.ts";
+import { requiredBy } from "./model.ts";
+import type { ModelRepository } from "./model-repository.ts";
 
 const never = new AbortController().signal;
 
@@ -65,13 +66,49 @@ export async function retain(
       return await retention.apply(work, () => undefined, never);
     },
     effect: () => {
-      for (const tag of going) here.removeTag(tag);
-      for (const digest of wanted) here.removeManifest(digest);
+      const gone = retire(both, repository, going.toSorted());
+      expect(new Set(gone)).toEqual(new Set(wanted));
     },
   });
   if ("refused" in answer) throw answer.refused;
   const { tags: removed, manifests } = answer.given;
   expect({ tags: removed, manifests }).toEqual(expected);
+}
+
+/** One after the other, in the order of the tags: each is a deletion that can be undone. */
+function retire(
+  { model, real }: Both,
+  repository: RepositoryName,
+  going: readonly Tag[],
+): Digest[] {
+  const here = model.at(repository);
+  const { nowMs } = real.clock;
+  const gone: Digest[] = [];
+  for (const digest of new Set(going.map((tag) => here.tags.get(tag) as Digest))) {
+    const own = [...here.tags].filter(([, target]) => target === digest).map(([tag]) => tag);
+    const isWhole = own.every((tag) => going.includes(tag));
+    if (isWhole && !isNeeded(here, digest, new Set())) {
+      gone.push(...model.deleteImage(repository, digest, nowMs));
+      continue;
+    }
+    for (const tag of own.filter((one) => going.includes(one)).toSorted()) {
+      model.recordDeletion(repository, { digest, tag }, nowMs);
+      here.removeTag(tag);
+    }
+  }
+  return gone;
+}
+
+/** As a part of something, or by hanging on a subject, that does not go. */
+function isNeeded(here: ModelRepository, digest: Digest, gone: ReadonlySet<Digest>): boolean {
+  const subject = here.manifests.get(digest)?.subject ?? null;
+  const hangs = subject !== null && here.manifests.has(subject) && !gone.has(subject);
+  return (
+    hangs ||
+    [...here.manifests.values()].some(
+      (other) => !gone.has(other.digest) && requiredBy(other).includes(digest),
+    )
+  );
 }
 
 /** All its tags would go, and a push may be about to refer to the image. */
@@ -105,12 +142,10 @@ function goneWith(
   do {
     before = gone.size;
     for (const { digest, subject } of all) {
-      const parents = all.filter((one) => [...one.children, ...one.blobs].includes(digest));
-      const isNeeded =
-        parents.some((parent) => !gone.has(parent.digest)) ||
-        (subject !== null && here.manifests.has(subject) && !gone.has(subject));
-      const hangsOnGone = parents.length > 0 || (subject !== null && gone.has(subject));
-      if (isNeeded || isTagged(digest) || here.isLeased(digest, nowMs)) continue;
+      const isPart = all.some((one) => requiredBy(one).includes(digest));
+      const hangsOnGone = isPart || (subject !== null && gone.has(subject));
+      if (isNeeded(here, digest, gone) || isTagged(digest) || here.isLeased(digest, nowMs))
+        continue;
       if (isUntagged.has(digest) || hangsOnGone) gone.add(digest);
     }
   } while (gone.size > before);
