@@ -26,7 +26,11 @@ export function pullLogOf(
   return config.storage.maintenance.readOnly.enabled ? null : new PullLog(parts);
 }
 
-export function retentionOf(config: Config, { index, pulls, follower }: RetentionRoot): Retention {
+export function retentionOf(
+  config: Config,
+  { index, pulls, follower }: RetentionRoot,
+  logger: Logger,
+): Retention {
   return new Retention({
     index,
     clock: systemClock,
@@ -37,6 +41,15 @@ export function retentionOf(config: Config, { index, pulls, follower }: Retentio
       follower.wake();
     },
     keepDeletedMs: config.gc.keepDeletedMs,
+    logRun: ({ askedBy, rules, report }) => {
+      const { durationMs, applied: _, bytes: __, atLeast: ___, ...figures } = report;
+      logger.info("retention", {
+        askedBy,
+        rules: rules.join(","),
+        ...figures,
+        durationMs: Math.round(durationMs),
+      });
+    },
     refusal: refusalOf(config),
   });
 }
@@ -95,9 +108,6 @@ export function retentionSchedule(
     random: Math.random,
     agreed: (signal) => agreement.wait(signal),
     log: {
-      info: (message, fields) => {
-        logger.info(message, fields);
-      },
       warn: (message) => {
         logger.warn(message);
       },

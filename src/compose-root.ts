@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { pullLogOf, retentionOf } from "./compose-retention.ts";
-import { manifestValidation } from "./config-mapping.ts";
+import { serviceOptions } from "./config-mapping.ts";
 import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
@@ -228,13 +228,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
     audit: auditTo(logger),
-    options: {
-      deleteEnabled: config.storage.delete.enabled,
-      graceMs: config.gc.graceMs,
-      keepDeletedMs: config.gc.keepDeletedMs,
-      readOnly: config.storage.maintenance.readOnly.enabled,
-      validation: manifestValidation(config),
-    },
+    options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
   const collector = collectorOf({ index, storage, locks, clock, tree: follower }, expiry, logger);
@@ -253,7 +247,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     usage,
     expiry,
     agreement,
-    retention: retentionOf(config, { index, pulls, follower }),
+    retention: retentionOf(config, { index, pulls, follower }, logger),
     announce: (address) => lock?.announce(address),
     failed: failing.promise,
     close: () => closeRoot({ agreement, collector, services, follower, pulls }, owned),

@@ -3,12 +3,11 @@
 import type { Timers } from "../gc/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { RetentionIndex } from "../registry/ports/index.ts";
-import type { RetentionReport } from "./events.ts";
 import type { Retention } from "./retention.ts";
 import type { RetentionRule } from "./rules.ts";
 
-/** The first run comes this long after tree and index agree, and a little more by chance. */
-const firstRunMs = 120_000;
+/** The first run comes this long after tree and index agree, or an interval if that is shorter; and chance. */
+const firstRunMsMax = 120_000;
 
 /** At most so much later than it is due, by chance: many registries must not all begin at once. */
 const jitterMsMax = 600_000;
@@ -29,10 +28,7 @@ export interface RetentionScheduleParts {
   readonly random: () => number;
   /** Resolves once tree and index agree (INV-8). */
   readonly agreed: (signal: AbortSignal) => Promise<void>;
-  readonly log: {
-    readonly info: (message: string, fields: Readonly<Record<string, unknown>>) => void;
-    readonly warn: (message: string) => void;
-  };
+  readonly log: { readonly warn: (message: string) => void };
 }
 
 export class RetentionSchedule {
@@ -55,7 +51,7 @@ export class RetentionSchedule {
   }
 
   async #run(): Promise<void> {
-    const { agreed, clock, log } = this.#parts;
+    const { agreed, clock, log, rules } = this.#parts;
     const { signal } = this.#stopped;
     try {
       await agreed(signal);
@@ -63,6 +59,7 @@ export class RetentionSchedule {
       // It only ends without agreement when the process stops.
       return;
     }
+    const firstRunMs = Math.min(firstRunMsMax, ...rules.map((rule) => rule.intervalMs));
     let notBeforeMs = clock.now() + firstRunMs + this.#jitter(firstRunMs);
     while (!signal.aborted) {
       await this.#sleepUntil(notBeforeMs);
@@ -71,7 +68,7 @@ export class RetentionSchedule {
         notBeforeMs = await this.#applyDue();
       } catch (error) {
         if (signal.aborted) return;
-        const waitMs = Math.min(retryMs, ...this.#parts.rules.map((rule) => rule.intervalMs));
+        const waitMs = Math.min(retryMs, ...rules.map((rule) => rule.intervalMs));
         const why = error instanceof Error ? error.message : String(error);
         log.warn(`retention failed, next try in ${Math.round(waitMs / 1000)} s: ${why}`);
         notBeforeMs = clock.now() + waitMs;
@@ -86,10 +83,10 @@ export class RetentionSchedule {
     const lastRunMs = await index.retentionRuns();
     const due = rules.filter((rule) => dueAt(rule, lastRunMs, nowMs) <= nowMs);
     if (due.length > 0) {
-      const work = { rules, applies: (rule: RetentionRule) => due.includes(rule) };
+      const applies = (rule: RetentionRule): boolean => due.includes(rule);
+      const work = { rules, applies, askedBy: "interval" };
       const report = await retention.apply(work, () => undefined, this.#stopped.signal);
       if (!report.completed) return clock.now();
-      this.#tell(due, report);
       const applied = new Set(due);
       const known = rules.flatMap((rule): [string, number][] => {
         const atMs = applied.has(rule) ? nowMs : lastRunMs.get(rule.name);
@@ -100,22 +97,6 @@ export class RetentionSchedule {
     const after = await index.retentionRuns();
     const next = Math.min(...rules.map((rule) => dueAt(rule, after, nowMs)));
     return next + this.#jitter(Math.min(...rules.map((rule) => rule.intervalMs)) / 10);
-  }
-
-  #tell(due: readonly RetentionRule[], report: RetentionReport): void {
-    const { tags, manifests, tagsKept, repositories, changed, leased, refused, skipped } = report;
-    this.#parts.log.info("retention", {
-      rules: due.map(({ name }) => name).join(","),
-      repositories,
-      tags,
-      manifests,
-      tagsKept,
-      changed,
-      leased,
-      refused,
-      skipped,
-      durationMs: Math.round(report.durationMs),
-    });
   }
 
   #jitter(msMax: number): number {

@@ -10,6 +10,7 @@ import { repositories, tags } from "./content.ts";
 import { graceMs, type Model } from "./model.ts";
 import * as operate from "./operate.ts";
 import type { Real } from "./real.ts";
+import { retain } from "./retention.ts";
 import * as undo from "./undo-client.ts";
 
 export type Command = fc.AsyncCommand<Model, Real>;
@@ -176,6 +177,13 @@ async function deleteAll(both: Both, repository: Where["repository"]): Promise<v
   for (const digest of here.layers) await client.deleteBlob(both, repository, digest);
 }
 
+const retentions = fc
+  .record({ where, tags: someTags })
+  .map(({ where: { repository }, tags: names }): Act => ({
+    says: `retention lets [${names.join(" ")}] go in ${repository}`,
+    does: (both) => retain(both, repository, names),
+  }));
+
 const deletedThings = fc.oneof(
   fc.constantFrom(...tags).map((tag) => ({ tag })),
   content.map(({ digest }) => ({ digest })),
@@ -236,6 +244,7 @@ const clients = fc.oneof(
   { weight: 2, arbitrary: mounts },
   { weight: 8, arbitrary: manifests },
   { weight: 4, arbitrary: deletions },
+  { weight: 1, arbitrary: retentions },
   { weight: 6, arbitrary: undoing },
 );
 
