@@ -165,6 +165,13 @@ describe("registry retention", () => {
         const glob = await sandbox.command("retention", "preview", "--repository", "a b");
         expect(glob.exitCode).toBe(1);
         expect(outputOf(glob)).toContain("no glob for names");
+        await server.stop();
+        const readOnly = " maintenance:\n  readonly:\n   enabled: true\n delete:\n  enabled: true";
+        await replaceInConfig(sandbox, " delete:\n  enabled: false", readOnly);
+        expect((await sandbox.command("retention", "preview", "--json=true")).exitCode).toBe(0);
+        const still = await sandbox.command("retention", "apply");
+        expect(still.exitCode).toBe(1);
+        expect(outputOf(still)).toContain("read-only mode");
         await replaceInConfig(sandbox, "retention:", "# retention:");
         await replaceInConfig(sandbox, '  - name: ci-builds\n    repositories: ["ci/**"]\n', "");
         await replaceInConfig(sandbox, '    keep: {newest: 2, matching: ["v*"]}\n', "");

@@ -1,43 +1,11 @@
 // Retention on model and registry at once: a rule lets some tags of a repository go, and with each its image,
 // unless something else needs it. The preview says beforehand what comes of it.
 import { expect } from "bun:test";
-import { type Digest, parseGlobs, type RepositoryName, type Tag } from "../../src/oci/index.ts";
-import { Retention } from "../../src/retention/index.ts";
-import type { RetentionRule } from "../../src/retention/rules.ts";
+import type { Digest, RepositoryName, Tag } from "../../src/oci/index.ts";
+import { letGo } from "../retention/let-go.ts";
 import { type Both, request } from "./client.ts";
 import { requiredBy } from "./model.ts";
 import type { ModelRepository } from "./model-repository.ts";
-
-const never = new AbortController().signal;
-
-/** The rule that lets exactly these tags go. */
-function ruleFor(tags: readonly Tag[]): RetentionRule {
-  return {
-    name: "these",
-    repositories: parseGlobs(["**"]),
-    tags: parseGlobs(tags),
-    keep: { newest: null, pushedWithinMs: null, pulledWithinMs: null, matching: null },
-    untaggedOlderThanMs: null,
-    intervalMs: 1,
-    onPressure: false,
-    allowEmpty: true,
-  };
-}
-
-function retentionOf({ real }: Both): Retention {
-  const { index, clock } = real.world;
-  return new Retention({
-    index,
-    clock,
-    pause: () => Promise.resolve(),
-    pulls: { settle: () => Promise.resolve(), isWaiting: () => false },
-    isProtected: () => false,
-    followTree: () => undefined,
-    keepDeletedMs: 1,
-    logRun: () => undefined,
-    refusal: null,
-  });
-}
 
 export async function retain(
   both: Both,
@@ -50,20 +18,15 @@ export async function retain(
   const going = tags.filter(
     (tag) => here.tags.has(tag) && !isLeftForLease(here, { tags, nowMs }, tag),
   );
-  const work = {
-    rules: [ruleFor(tags)],
-    askedBy: "model",
-    isWanted: (name: RepositoryName): boolean => name === repository,
-  };
   const wanted = goneWith(here, going, nowMs);
   const expected = { tags: going.length, manifests: wanted.size };
   const answer = await request(both, {
     decides: "retireImages",
     ask: async () => {
-      const retention = retentionOf(both);
-      const preview = await retention.preview(work, () => undefined, never);
+      const asked = { index: real.world.index, clock: real.clock, repository, tags };
+      const preview = await letGo(asked, false);
       expect({ tags: preview.tags, manifests: preview.manifests }).toEqual(expected);
-      return await retention.apply(work, () => undefined, never);
+      return await letGo(asked, true);
     },
     effect: () => {
       const gone = retire(both, repository, going.toSorted());
