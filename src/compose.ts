@@ -1,8 +1,10 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself. How a root is opened: compose-root.ts.
+import { ApiServices } from "./compose-api.ts";
 import { runTokenCommand } from "./auth/index.ts";
 import { composeAccess } from "./compose-access.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
+import { retentionSchedule, runRetention } from "./compose-retention.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
@@ -21,6 +23,8 @@ import { RootOwnedError } from "./owner/owner-lock.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
+import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
+import { tellUsage, UsageRecorder } from "./usage/index.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -40,7 +44,10 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const servers: RunningServer[] = [];
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
+  const retention = retentionSchedule(config, root, logger);
+  const recorder = usageRecorder(root, logger);
   const { tree } = root;
+  const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
@@ -58,6 +65,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
       logger,
       accessLog: logs.accessLog,
       clock: systemClock,
+      api: config.http.api.enabled ? api.parts : null,
     });
     servers.push(server);
     const { listen } = config.http.debug;
@@ -68,6 +76,8 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     health.start();
     expiry?.start();
     schedule?.start();
+    retention?.start();
+    recorder.start();
     scrub?.start(root.agreement.wait(signal));
     return {
       address: server.address,
@@ -76,9 +86,13 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         health.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
+        const retained = retention?.stop();
+        await recorder.stop();
         await control?.stop();
+        await api.stop();
         await expiry?.stop();
         await collected;
+        await retained;
         await scrub?.stop();
         for (const running of servers) await running.stop();
         await root.close();
@@ -114,8 +128,18 @@ async function runCommand(
       const report = await root.collector.collect(options, asker.tell, asker.signal);
       return report.ok ? 0 : 1;
     }
+    case "delete":
+      await root.agreement.wait(asker.signal);
+      return await runDelete(root.services.deletions, request.options, asker);
+    case "restore":
+      await root.agreement.wait(asker.signal);
+      return await runRestore(root.services.restores, request.options, asker);
+    case "restore-list":
+      return await tellDeletions(root.services.deletions, request.options, asker);
     case "garbage-collect-history":
       return await tellHistory(root.index, request.options, asker);
+    case "usage":
+      return await tellUsage(root.usage, request.options, asker);
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
@@ -124,6 +148,11 @@ async function runCommand(
         request.options,
         asker,
       );
+    case "retention-preview":
+    case "retention-apply": {
+      const what = request.command === "retention-apply" ? "apply" : "preview";
+      return await runRetention(root, { what, options: request.options }, asker);
+    }
     case "token":
       return await runTokenCommand(
         { index: root.index, nowMs: systemClock.now() },
@@ -184,6 +213,15 @@ export async function runOnRoot(
       await Bun.sleep(ownerRetryMs);
     }
   }
+}
+
+function usageRecorder({ index }: OpenRoot, logger: Logger): UsageRecorder {
+  return new UsageRecorder({
+    index,
+    clock: systemClock,
+    timers: systemTimers,
+    warn: logTo(logger).warn,
+  });
 }
 
 function collectionSchedule(

@@ -2,7 +2,18 @@
 import type { Config } from "./config/index.ts";
 import type { ScheduleOptions } from "./gc/index.ts";
 import { bodySilenceMs, type HttpOptions } from "./http/index.ts";
-import type { ManifestValidation } from "./registry/services.ts";
+import type { ManifestValidation, ServiceOptions } from "./registry/services.ts";
+
+export function serviceOptions(config: Config): ServiceOptions {
+  const { gc, storage } = config;
+  return {
+    deleteEnabled: storage.delete.enabled,
+    graceMs: gc.graceMs,
+    keepDeletedMs: gc.keepDeletedMs,
+    readOnly: storage.maintenance.readOnly.enabled,
+    validation: manifestValidation(config),
+  };
+}
 
 export function manifestValidation(config: Config): ManifestValidation {
   const { enabled, manifests } = config.validation;

@@ -1,6 +1,7 @@
 // What the configuration says once it is read: every key that the registry honours, every default
 // filled in, units in the names. Keys that are accepted without effect do not appear here;
 // docs/configuration.md lists them.
+import type { NameGlobs } from "../oci/index.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import type { DailyWindow } from "./time-window.ts";
 
@@ -49,6 +50,8 @@ export interface HttpConfig {
   /** How long a stop waits for requests that are under way. */
   readonly drainTimeoutMs: number;
   readonly debug: { readonly listen: ListenAddress | null };
+  /** Our own: the JSON API under `api/v1/`. */
+  readonly api: { readonly enabled: boolean };
 }
 
 export interface StorageHealthConfig {
@@ -117,6 +120,29 @@ export interface ScrubConfig {
   readonly rateBytes: number;
 }
 
+/** A rule by which tags and untagged manifests are removed. */
+export interface RetentionRuleConfig {
+  /** No other rule has it. */
+  readonly name: string;
+  readonly repositories: NameGlobs;
+  /** Null: it judges no tags, only untagged manifests. */
+  readonly tags: NameGlobs | null;
+  /** What any of these keeps, stays; null: not given. */
+  readonly keep: {
+    /** From 1 on. */
+    readonly newest: number | null;
+    readonly pushedWithinMs: number | null;
+    readonly pulledWithinMs: number | null;
+    readonly matching: NameGlobs | null;
+  };
+  /** Null: untagged manifests are left alone. */
+  readonly untaggedOlderThanMs: number | null;
+  /** More than 0. */
+  readonly intervalMs: number;
+  readonly onPressure: boolean;
+  readonly allowEmpty: boolean;
+}
+
 export interface IssuerConfig {
   /** As clients reach it; null: where they reach the registry. */
   readonly realm: string | null;
@@ -172,6 +198,8 @@ export interface Config {
   readonly index: IndexConfig;
   readonly gc: GcConfig;
   readonly verify: { readonly scrub: ScrubConfig };
+  /** The first one that matches a tag judges it. */
+  readonly retention: readonly RetentionRuleConfig[];
   readonly auth: AuthConfig;
   /** Null: whoever is logged in may do everything. */
   readonly access: AccessConfig | null;

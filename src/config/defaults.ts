@@ -26,6 +26,9 @@ const http: HttpConfig = {
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
   debug: { listen: null },
+  // Who reaches /v2/ can see everything there, and delete it where that is enabled; what can be begun besides
+  // is what the server does by itself. Where it goes further: docs/api.md.
+  api: { enabled: true },
 };
 
 const uploadPurging: UploadPurgingConfig = {
@@ -77,6 +80,9 @@ const gc: GcConfig = {
 // tenth of what one old disk gives; at it, 30 days are enough for 50 TB.
 const scrub: ScrubConfig = { enabled: false, intervalMs: 30 * 24 * hour, rateBytes: 20_000_000 };
 
+// Once a day: what a rule keeps or not changes by days. Nothing is removed for space, and no repository
+// emptied, that nobody has asked for.
+const retention = { intervalMs: 24 * hour, onPressure: false, allowEmpty: false } as const;
 const auth = {
   // Ours. What clients and tokens call this registry; nobody has to type it.
   issuer: {
@@ -109,6 +115,7 @@ export const defaults = {
   index,
   gc,
   scrub,
+  retention,
   auth,
   ...limits,
 } as const;

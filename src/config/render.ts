@@ -1,10 +1,11 @@
 // The effective configuration as YAML, in the classic's key names, so that it can be read back as a
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
-import type { Config, GcConfig, StorageConfig } from "./config.ts";
+import type { Config, GcConfig, RetentionRuleConfig, StorageConfig } from "./config.ts";
 import { accessToClassic } from "./render-access.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
+import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
@@ -54,6 +55,7 @@ function toClassic(config: Config): Record<string, unknown> {
       headers: http.headers,
       draintimeout: formatGoDuration(http.drainTimeoutMs),
       debug: { addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen) },
+      api: http.api,
     },
     health: {
       storagedriver: {
@@ -87,6 +89,29 @@ function toClassic(config: Config): Record<string, unknown> {
         rate: formatByteSize(scrub.rateBytes),
       },
     },
+    retention: config.retention.map(ruleToClassic),
+  };
+}
+
+/** What was not given is left out: an empty list of globs would be refused. */
+function ruleToClassic(rule: RetentionRuleConfig): Record<string, unknown> {
+  const { newest, pushedWithinMs, pulledWithinMs, matching } = rule.keep;
+  const keep = {
+    ...(newest === null ? {} : { newest }),
+    ...(pushedWithinMs === null ? {} : { pushedwithin: formatLongDuration(pushedWithinMs) }),
+    ...(pulledWithinMs === null ? {} : { pulledwithin: formatLongDuration(pulledWithinMs) }),
+    ...(matching === null ? {} : { matching: matching.patterns }),
+  };
+  const olderThanMs = rule.untaggedOlderThanMs;
+  return {
+    name: rule.name,
+    repositories: rule.repositories.patterns,
+    ...(rule.tags === null ? {} : { tags: rule.tags.patterns }),
+    ...(Object.keys(keep).length === 0 ? {} : { keep }),
+    ...(olderThanMs === null ? {} : { untagged: { olderthan: formatLongDuration(olderThanMs) } }),
+    interval: formatLongDuration(rule.intervalMs),
+    onpressure: rule.onPressure,
+    allowempty: rule.allowEmpty,
   };
 }
 

@@ -18,6 +18,7 @@ import {
 } from "./other-sections.ts";
 import { emptyMap, isRawMap } from "./raw-tree.ts";
 import type { RawValue } from "./raw-tree.ts";
+import { retentionSection } from "./retention-section.ts";
 import { storageSection } from "./storage-section.ts";
 import { scalar } from "./value-schemas.ts";
 
@@ -54,6 +55,7 @@ export const configSchema = z
     index: indexSection,
     gc: gcSection,
     verify: verifySection,
+    retention: retentionSection,
     auth: authSection,
     access: accessSection,
     groups: groupsSection,
@@ -71,6 +73,7 @@ export const configSchema = z
     index: raw.index,
     gc: raw.gc,
     verify: raw.verify,
+    retention: raw.retention,
     auth: raw.auth,
     access: raw.access === undefined ? null : { rules: raw.access, groups: raw.groups },
   }));

@@ -1,8 +1,9 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
+import type { Api } from "./api/index.ts";
 import { authorize } from "./authorize.ts";
-import type { Env } from "./context.ts";
+import type { Access, Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, Logger } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
@@ -15,6 +16,8 @@ import { handleV2 } from "./v2/index.ts";
 
 export interface HandlerParts {
   readonly env: Env;
+  /** Null: switched off. */
+  readonly api: Api | null;
   readonly common: HeaderFields;
   readonly health: HealthChecks;
   readonly log: RequestLog;
@@ -31,43 +34,43 @@ export interface Peer {
 export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, common, log, clock } = parts;
+  const { env, api, common, log, clock } = parts;
   return async (request, peer) => {
     const begunMs = performance.now();
     const { path, query } = splitTarget(request.url);
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
+    const remote = peer === null ? "unix" : remoteOf(remoteAddress, peer.port);
+    // Leases are the address's, without its port, which changes with every connection.
+    const caller = peer === null ? "unix" : remoteAddress;
+    let requestId: string | null = null;
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;
     let reply: Reply;
-    try {
-      route = parseRoute(path, env.options.prefix);
-      if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-      // Leases are the address's, without its port, which changes with every connection.
-      const address = peer === null ? "unix" : remoteAddress;
-      if (env.access === null) {
-        reply = await handleV2(env, { request, path, query, caller: address, grant: null }, route);
-      } else if (isTokenPath(env, path)) {
-        reply = await issueToken(env.access, { request, query });
-      } else {
-        const grant = await authorize(env, env.access, { request, query, route });
-        user = grant?.user ?? null;
-        reply = await handleV2(
-          env,
-          { request, path, query, caller: user ?? address, grant },
-          route,
-        );
+    if (api?.serves(path) === true) {
+      requestId = crypto.randomUUID();
+      const outcome = await api.answer({ request, path, query, caller, remote, requestId });
+      ({ reply, failure } = outcome);
+      if (failure?.kind === "fault") reportFault(parts.logger, outcome.error, path);
+    } else {
+      try {
+        route = parseRoute(path, env.options.prefix);
+        if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
+        const call = { request, path, query, caller, grant: null };
+        if (env.access === null) reply = await handleV2(env, call, route);
+        else ({ reply, user } = await answerGuarded(env, env.access, { call, route }));
+      } catch (error) {
+        failure = failureOf(error);
+        reply = failure.reply;
+        if (failure.kind === "fault") reportFault(parts.logger, error, path);
       }
-    } catch (error) {
-      failure = failureOf(error);
-      reply = failure.reply;
-      if (failure.kind === "fault") reportFault(parts.logger, error, path);
     }
     log.completed({
       request,
+      requestId,
       uri: query === "" ? path : `${path}?${query}`,
       remoteAddress,
-      remote: peer === null ? "unix" : remoteOf(remoteAddress, peer.port),
+      remote,
       user,
       route,
       reply,
@@ -77,6 +80,20 @@ export function createHandler(parts: HandlerParts): Handler {
     });
     return toResponse(reply, request.method, common);
   };
+}
+
+/** Where not everybody may do everything. */
+async function answerGuarded(
+  env: Env,
+  access: Access,
+  { call, route }: { readonly call: Call; readonly route: Route },
+): Promise<{ readonly reply: Reply; readonly user: string | null }> {
+  const { request, query } = call;
+  if (isTokenPath(env, call.path)) return { reply: await issueToken(access, call), user: null };
+  const grant = await authorize(env, access, { request, query, route });
+  const user = grant?.user ?? null;
+  const reply = await handleV2(env, { ...call, caller: user ?? call.caller, grant }, route);
+  return { reply, user };
 }
 
 function remoteOf(address: string, port: number): string {

@@ -21,7 +21,7 @@ import type { ContentCache } from "./content-cache.ts";
 import { requiredOf } from "./manifest-validation.ts";
 import type { Caller, ManifestFact, Page, ReferrerFact } from "./ports/index.ts";
 import type { ManifestContent, Manifests, PutManifest } from "./registry.ts";
-import { leaseTerms, type ServiceParts } from "./services.ts";
+import { leaseTerms, restorableUntilMs, type ServiceParts } from "./services.ts";
 
 /** Files looked at before the loop gets a turn again; a look takes microseconds. */
 const statsAtOnce = 128;
@@ -49,7 +49,10 @@ export class ManifestService implements Manifests {
     caller: Caller,
   ): Promise<ManifestFact> {
     if (this.#parts.options.readOnly || !isDigestReference(reference)) {
-      return await this.find(repository, reference);
+      const manifest = await this.find(repository, reference);
+      // Asking what a tag names is how a pull begins, or all of it where the image is there already.
+      this.#parts.pulls?.note(repository, manifest.digest);
+      return manifest;
     }
     const terms = leaseTerms(this.#parts, caller);
     const fact = await this.#askTwice(repository, reference, () =>
@@ -62,7 +65,10 @@ export class ManifestService implements Manifests {
     const fact = await this.#findFact(repository, reference);
     if (fact === null) throw unknownManifest(repository, reference);
     const cached = this.#cache.get(fact.digest);
-    if (cached !== null) return { ...fact, bytes: cached };
+    if (cached !== null) {
+      this.#parts.pulls?.note(repository, fact.digest);
+      return { ...fact, bytes: cached };
+    }
     const path = blobDataPath(fact.digest);
     const bytes = await this.#parts.storage.readSmall(path, manifestBytesMax);
     // Altered bytes are never served as what they are not (INV-9).
@@ -70,6 +76,7 @@ export class ManifestService implements Manifests {
       throw unknownManifest(repository, reference);
     }
     this.#cache.add(fact.digest, bytes);
+    this.#parts.pulls?.note(repository, fact.digest);
     return { ...fact, bytes };
   }
 
@@ -203,13 +210,27 @@ export class ManifestService implements Manifests {
   }
 
   async delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void> {
-    const { index, clock, followTree } = this.#parts;
     await this.#parts.treeLookup()?.manifest(repository, reference);
     const outcome = isDigestReference(reference)
       ? await this.#deleteManifest(repository, reference, caller)
-      : await index.deleteTag(repository, reference, clock.now());
+      : await this.#deleteTag(repository, reference, caller);
+    this.#parts.audit?.record({
+      action: "delete",
+      what: isDigestReference(reference) ? "manifest" : "tag",
+      repository,
+      reference,
+      actor: { caller, from: caller },
+      outcome,
+      reason: "client",
+      restorableUntilMs: outcome === "deleted" ? restorableUntilMs(this.#parts) : null,
+    });
     if (outcome === "unknown") throw unknownManifest(repository, reference);
-    followTree();
+    this.#parts.followTree();
+  }
+
+  get #isKept(): boolean {
+    const { keepDeletedMs = 0, readOnly } = this.#parts.options;
+    return keepDeletedMs > 0 && !readOnly;
   }
 
   async #deleteManifest(
@@ -217,13 +238,25 @@ export class ManifestService implements Manifests {
     digest: Digest,
     deletedBy: Caller,
   ): Promise<"deleted" | "unknown"> {
-    const { index, clock, options } = this.#parts;
+    const { index, clock } = this.#parts;
     const nowMs = clock.now();
-    const isKept = (options.keepDeletedMs ?? 0) > 0 && !options.readOnly;
-    const { outcome } = isKept
+    const { outcome } = this.#isKept
       ? await index.deleteRestorably(repository, digest, { nowMs, deletedBy, reason: "client" })
       : await index.deleteManifest(repository, digest, nowMs);
     return outcome;
+  }
+
+  async #deleteTag(
+    repository: RepositoryName,
+    tag: Tag,
+    deletedBy: Caller,
+  ): Promise<"deleted" | "unknown"> {
+    const { index, clock } = this.#parts;
+    const nowMs = clock.now();
+    if (!this.#isKept) return await index.deleteTag(repository, tag, nowMs);
+    const deletion = { nowMs, deletedBy, reason: "client", isRestorable: true };
+    const { outcome } = await index.deleteTagRestorably({ repository, tag }, deletion);
+    return outcome === "deleted" ? "deleted" : "unknown";
   }
 
   listReferrers(

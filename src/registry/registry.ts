@@ -33,7 +33,7 @@ export interface Blobs {
     range?: { readonly start: number; readonly end: number },
   ): Promise<BlobBody | Uint8Array>;
   /** @throws BlobUnknownError, DeniedError naming the manifests that need it. */
-  delete(repository: RepositoryName, digest: Digest): Promise<void>;
+  delete(repository: RepositoryName, digest: Digest, caller: Caller): Promise<void>;
   /** A repository that the blob can be mounted from, of those that are asked for; null: none is known. */
   findHolder(
     digest: Digest,
@@ -119,7 +119,7 @@ export interface Manifests {
     readonly tags: readonly Tag[];
   }>;
   /**
-   * By digest: its tags go too, and it can be brought back for a while. By tag: only the tag.
+   * By digest: its tags go too. By tag: only the tag. Either can be brought back for a while.
    * @throws ManifestUnknownError, NameUnknownError
    */
   delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void>;

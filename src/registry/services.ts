@@ -1,5 +1,6 @@
 // What the services of this room are made of, and the two things that they all do.
 import type { Digest, Reference, RepositoryName } from "../oci/index.ts";
+import type { Audit } from "./audit.ts";
 import type { DigestLocks } from "./keyed-locks.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Caller, Index, LeaseTerms } from "./ports/index.ts";
@@ -31,6 +32,10 @@ export interface ServiceParts {
   readonly followTree: () => void;
   /** Null once tree and index are known to agree. */
   readonly treeLookup: () => TreeLookup | null;
+  /** Hears of deletions and restores; absent: nobody does. */
+  readonly audit?: Audit;
+  /** Hears of pulls; absent: nobody does (in read-only mode). */
+  readonly pulls?: { note(repository: RepositoryName, digest: Digest): void };
   readonly options: ServiceOptions;
 }
 
@@ -39,6 +44,8 @@ export interface ServiceOptions {
   readonly graceMs: number;
   /** How long a deleted manifest can be brought back (`gc.keepdeleted`); absent or 0: not at all. */
   readonly keepDeletedMs?: number;
+  /** `storage.delete.enabled`; absent: enabled. Asked for by what is no request of the OCI API. */
+  readonly deleteEnabled?: boolean;
   /** `storage.maintenance.readonly`: then nothing is written, leases neither (INV-5). */
   readonly readOnly: boolean;
   readonly validation: ManifestValidation;
@@ -57,4 +64,10 @@ export interface ManifestValidation {
 
 export function leaseTerms(parts: ServiceParts, caller: Caller): LeaseTerms {
   return { caller, nowMs: parts.clock.now(), graceMs: parts.options.graceMs };
+}
+
+/** Until when what is deleted now can be restored; null: not at all. */
+export function restorableUntilMs({ options, clock }: ServiceParts): number | null {
+  const { keepDeletedMs = 0 } = options;
+  return keepDeletedMs > 0 ? clock.now() + keepDeletedMs : null;
 }

@@ -12,7 +12,7 @@ import type {
 } from "../../oci/index.ts";
 import type {
   BlobFact,
-  Caller,
+  LeaseTerms,
   ManifestFact,
   Page,
   ReferrerFact,
@@ -21,14 +21,12 @@ import type {
 } from "./facts.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
+import type { DeletionIndex } from "./deletion-index.ts";
+import type { InspectionIndex } from "./inspection-index.ts";
+import type { UsageIndex } from "./usage-index.ts";
+import type { PullIndex } from "./pull-index.ts";
+import type { RetentionIndex } from "./retention-index.ts";
 import type { TokenIndex } from "./token-index.ts";
-
-/** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
-export interface LeaseTerms {
-  readonly caller: Caller;
-  readonly nowMs: number;
-  readonly graceMs: number;
-}
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -67,20 +65,26 @@ export interface UnlinkOutcome {
   readonly neededBy: readonly Digest[];
 }
 
-/** Who deleted a manifest that may be brought back, when, and why. */
-export interface RestorableDeletion {
-  readonly nowMs: number;
-  readonly deletedBy: Caller;
-  /** `client`: by a request. Policies will have their own. */
-  readonly reason: "client";
-}
-
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
+export type * from "./deletion-index.ts";
 export type * from "./facts.ts";
+export type * from "./inspection-index.ts";
+export type * from "./pull-index.ts";
+export type * from "./retention-index.ts";
 export type * from "./token-index.ts";
+export type * from "./usage-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex, TokenIndex {
+export interface Index
+  extends
+    CollectionIndex,
+    ComparisonIndex,
+    DeletionIndex,
+    InspectionIndex,
+    PullIndex,
+    RetentionIndex,
+    TokenIndex,
+    UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
@@ -171,12 +175,7 @@ export interface Index extends CollectionIndex, ComparisonIndex, TokenIndex {
     digest: Digest,
     nowMs: number,
   ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
-  /** Likewise; what a restore needs is held until the deletion is released (INV-6). */
-  deleteRestorably(
-    repository: RepositoryName,
-    digest: Digest,
-    deletion: RestorableDeletion,
-  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
+  /** The tag goes, and nothing is left to bring it back. Deletions that can be undone: deletion-index.ts. */
   deleteTag(repository: RepositoryName, tag: Tag, nowMs: number): Promise<DeleteOutcome>;
   /** Takes a blob out of a repository, unless one of its manifests needs it. */
   unlinkBlob(repository: RepositoryName, digest: Digest, nowMs: number): Promise<UnlinkOutcome>;
