@@ -77,6 +77,10 @@ export class PasswordAccess implements AccessController {
     this.#parts = parts;
   }
 
+  get passwordRealm(): string {
+    return this.#parts.realm;
+  }
+
   async decide(credentials: Credentials, wanted: readonly Wanted[]): Promise<Decision> {
     const known = await this.#identify(credentials);
     if (known === null) {

@@ -19,6 +19,7 @@ export interface TokenAccessParts {
 }
 
 export class TokenAccess implements AccessController {
+  readonly passwordRealm = null;
   readonly #parts: TokenAccessParts;
 
   constructor(parts: TokenAccessParts) {

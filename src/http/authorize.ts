@@ -27,20 +27,30 @@ export async function authorize(env: Env, access: Access, asked: Asked): Promise
 }
 
 /** @throws HttpError 401 or 403, UnavailableError */
-async function granted(
+export async function granted(
   env: Env,
   access: Access,
-  asked: { readonly request: Request; readonly wanted: readonly Wanted[] },
+  asked: {
+    readonly request: Request;
+    readonly wanted: readonly Wanted[];
+    /** People ask, whose programs know no token servers: browsers, curl. */
+    readonly byPassword?: true;
+  },
 ): Promise<Grant> {
   const { request, wanted } = asked;
   const credentials = credentialsOf(request.headers.get("authorization"));
   const decision = await access.controller.decide(credentials, wanted);
   if (decision.kind === "granted") return decision.grant;
   if (decision.kind === "denied") throw denied(decision.user, wanted);
+  const { passwordRealm } = access.controller;
+  const challenge: Challenge =
+    asked.byPassword === true && passwordRealm !== null
+      ? { scheme: "basic", realm: passwordRealm }
+      : decision.challenge;
   throw new HttpError("authentication required", {
     status: 401,
     code: "UNAUTHORIZED",
-    headers: { "WWW-Authenticate": challengeText(env, request, decision.challenge) },
+    headers: { "WWW-Authenticate": challengeText(env, request, challenge) },
     detail: classicDetail(wanted),
   });
 }
@@ -100,7 +110,7 @@ function denied(user: string, wanted: readonly Wanted[]): HttpError {
     );
   return new HttpError(
     `requested access to the resource is denied: ${user} may not ${what.join(", ")}`,
-    { status: 403, code: "DENIED", detail: classicDetail(wanted) },
+    { status: 403, code: "DENIED", detail: classicDetail(wanted), user },
   );
 }
 

@@ -50,7 +50,7 @@ export function createHandler(parts: HandlerParts): Handler {
     if (api?.serves(path) === true) {
       requestId = crypto.randomUUID();
       const outcome = await api.answer({ request, path, query, caller, remote, requestId });
-      ({ reply, failure } = outcome);
+      ({ reply, failure, user } = outcome);
       if (failure?.kind === "fault") reportFault(parts.logger, outcome.error, path);
     } else {
       try {
@@ -62,6 +62,7 @@ export function createHandler(parts: HandlerParts): Handler {
       } catch (error) {
         failure = failureOf(error);
         reply = failure.reply;
+        if (error instanceof HttpError) ({ user } = error);
         if (failure.kind === "fault") reportFault(parts.logger, error, path);
       }
     }

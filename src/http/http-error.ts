@@ -8,6 +8,8 @@ export interface HttpErrorOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** The `detail` of the error body; undefined leaves it out. */
   readonly detail?: unknown;
+  /** Who is refused, for the log. */
+  readonly user?: string;
 }
 
 export class HttpError extends Error {
@@ -15,6 +17,7 @@ export class HttpError extends Error {
   readonly code: ErrorCode;
   readonly headers: Readonly<Record<string, string>>;
   readonly detail: unknown;
+  readonly user: string | null;
   constructor(message: string, options: HttpErrorOptions) {
     super(message);
     this.name = "HttpError";
@@ -22,5 +25,6 @@ export class HttpError extends Error {
     this.code = options.code;
     this.headers = options.headers ?? {};
     this.detail = options.detail;
+    this.user = options.user ?? null;
   }
 }

@@ -63,6 +63,8 @@ export type Decision =
   | { readonly kind: "denied"; readonly user: string };
 
 export interface AccessController {
+  /** Where passwords are taken, too, whatever `decide` asks for; null: they are not. */
+  readonly passwordRealm: string | null;
   /** @throws UnavailableError when too many passwords are being checked. */
   decide(credentials: Credentials, wanted: readonly Wanted[]): Promise<Decision>;
 }

@@ -101,6 +101,7 @@ test("who is known and may not is told so: 403, and what was needed", async () =
   });
   expect(response.status).toBe(403);
   expect(response.headers.get("www-authenticate")).toBeNull();
+  expect(guarded.harness.accesses.at(-1)).toMatchObject({ user: "mallory", status: 403 });
   // What a mount would have liked is nobody's reason.
   const mount = "/v2/team-a/app/blobs/uploads/?mount=sha256:aaa&from=other/app";
   const { errors } = (await (
