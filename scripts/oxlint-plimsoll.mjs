@@ -19,6 +19,7 @@ const allowed = {
   "src/compose.ts": ["src"],
   "src/compose-root.ts": ["src"],
   "src/compose-verify.ts": ["src"],
+  "src/compose-pressure.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
   "src/renewal.ts": [
     "src/index",
@@ -41,6 +42,7 @@ const allowed = {
   "src/oci": [],
   "src/registry": ["src/oci", "src/storage/layout.ts"],
   "src/gc": ["src/oci", "src/registry", "src/storage/layout.ts"],
+  "src/pressure": ["src/oci", "src/registry", "src/gc", "src/storage/layout.ts"],
   "src/retention": ["src/oci", "src/registry"],
   "src/takeover": ["src/oci", "src/registry/ports", "src/storage/layout.ts"],
   "src/http": ["src/oci", "src/registry", "src/observability", "type src/config"],

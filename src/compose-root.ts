@@ -3,7 +3,8 @@
 import { join, resolve } from "node:path";
 import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
-import { manifestValidation } from "./config-mapping.ts";
+import { diskWatchOf } from "./compose-pressure.ts";
+import { boundsOf, serviceOptions } from "./config-mapping.ts";
 import { Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
@@ -13,9 +14,11 @@ import type { Asker } from "./owner/control-socket.ts";
 import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
 import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
+import type { DiskWatch } from "./pressure/index.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
+import { unboundedLoad } from "./registry/load-line.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
@@ -41,6 +44,8 @@ export interface OpenRoot {
   /** Null when abandoned uploads are left alone. */
   readonly expiry: UploadExpiry | null;
   readonly agreement: Agreement;
+  /** Null: how full the storage gets is not watched. */
+  readonly watch: DiskWatch | null;
   /** Where this process listens, for the messages of those who come later. */
   announce(address: string): void;
   /** Resolves when the root cannot be worked on any more. */
@@ -199,6 +204,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
       suspectDamage(renewable, error);
     },
   });
+  const watch = diskWatchOf(config, { index, storage, rootDirectory, clock }, logTo(logger));
   const services = createRegistry({
     index,
     storage,
@@ -209,12 +215,9 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
       follower.wake();
     },
     treeLookup: () => (agreement.isAgreed ? null : lookup),
-    options: {
-      graceMs: config.gc.graceMs,
-      keepDeletedMs: config.gc.keepDeletedMs,
-      readOnly: config.storage.maintenance.readOnly.enabled,
-      validation: manifestValidation(config),
-    },
+    bounds: boundsOf(config),
+    loadLine: watch ?? unboundedLoad,
+    options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
   const collector = new Collector({
@@ -242,6 +245,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     collector,
     expiry,
     agreement,
+    watch,
     announce: (address) => lock?.announce(address),
     failed: failing.promise,
     close: () => closeRoot({ agreement, collector, services, follower }, owned),

@@ -1,6 +1,7 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself. How a root is opened: compose-root.ts.
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
+import { reliefOf } from "./compose-pressure.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
@@ -38,7 +39,9 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const servers: RunningServer[] = [];
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
-  const { tree } = root;
+  const { tree, watch } = root;
+  const relief =
+    watch === null ? null : reliefOf(config, { ...root, watch }, { log: logTo(logger) });
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
@@ -60,6 +63,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     expiry?.start();
     schedule?.start();
     scrub?.start(root.agreement.wait(signal));
+    await watch?.start(() => relief?.wake());
     return {
       address: server.address,
       failed: root.failed,
@@ -67,9 +71,12 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         health.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
+        await watch?.stop();
+        const relieved = relief?.stop();
         await control?.stop();
         await expiry?.stop();
         await collected;
+        await relieved;
         await scrub?.stop();
         for (const running of servers) await running.stop();
         await root.close();

@@ -2,7 +2,8 @@
 import type { Config } from "./config/index.ts";
 import type { ScheduleOptions } from "./gc/index.ts";
 import { bodySilenceMs, type HttpOptions } from "./http/index.ts";
-import type { ManifestValidation } from "./registry/services.ts";
+import { Bounds } from "./registry/bounds.ts";
+import type { ManifestValidation, ServiceOptions } from "./registry/services.ts";
 
 export function manifestValidation(config: Config): ManifestValidation {
   const { enabled, manifests } = config.validation;
@@ -20,6 +21,20 @@ export function manifestValidation(config: Config): ManifestValidation {
           }))
         : indexes.platforms,
   };
+}
+
+export function serviceOptions(config: Config): ServiceOptions {
+  const { gc, storage } = config;
+  return {
+    graceMs: gc.graceMs,
+    keepDeletedMs: gc.keepDeletedMs,
+    readOnly: storage.maintenance.readOnly.enabled,
+    validation: manifestValidation(config),
+  };
+}
+
+export function boundsOf({ immutable, quotas }: Config): Bounds {
+  return new Bounds({ immutable, quotas });
 }
 
 /** Null: the server does not collect by itself. */

@@ -1,6 +1,7 @@
 // The whole configuration: every key that is known, in the classic's names, and what becomes of it.
 // Unknown keys are issues here (`unrecognized_keys`); load.ts makes warnings of them.
 import { z } from "zod";
+import { immutableSection, quotasSection } from "./bounds-sections.ts";
 import type { Config } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { gcSection } from "./gc-section.ts";
@@ -54,6 +55,8 @@ export const configSchema = z
     index: indexSection,
     gc: gcSection,
     verify: verifySection,
+    immutable: immutableSection,
+    quotas: quotasSection,
     ...unbuiltSections,
   })
   .transform((raw): Config => ({
@@ -67,6 +70,8 @@ export const configSchema = z
     index: raw.index,
     gc: raw.gc,
     verify: raw.verify,
+    immutable: raw.immutable,
+    quotas: raw.quotas,
   }));
 
 /** No kind of access control, or `none`. */

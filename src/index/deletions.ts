@@ -1,21 +1,17 @@
 // Deletions that can still be undone: what a client deleted, and every digest that bringing it back needs.
 // They are no facts of the tree, and so hold by digest: a rebuild of the fact tables keeps them. A blob
 // that one of them holds is not condemned (INV-6).
-import {
-  type Digest,
-  digestFromBytes,
-  digestToBytes,
-  type RepositoryName,
-  type Tag,
-} from "../oci/index.ts";
+import { type Digest, digestFromBytes, digestToBytes, type RepositoryName } from "../oci/index.ts";
 import type {
   HeldDigest,
   HeldPage,
   KeptDeletions,
+  ManifestDeletion,
   ReleasedDeletions,
   RestorableDeletion,
 } from "../registry/ports/index.ts";
 import { manifestRow, removeManifest } from "./deleting.ts";
+import { findHolderOf } from "./immutable.ts";
 import { enqueueBlob, noRepository } from "./queue.ts";
 import { findBlobRow, type Leased } from "./rows.ts";
 import { manifestContent, namedKind } from "./schema.ts";
@@ -26,9 +22,11 @@ export function deleteRestorably(
   sql: Sql,
   manifest: { readonly repository: RepositoryName; readonly digest: Digest },
   deletion: RestorableDeletion,
-): { outcome: "deleted" | "unknown"; tags: Tag[] } {
+): ManifestDeletion {
   const row = manifestRow(sql, manifest);
   if (row === null) return { outcome: "unknown", tags: [] };
+  const held = findHolderOf(sql, row, deletion.immutable);
+  if (held !== null) return { outcome: "immutable", tags: [], held };
   // What it holds is read while it is there; its tags are known once they are gone.
   const id = recordDeletion(sql, { ...manifest, ...row }, deletion);
   const { nowMs } = deletion;

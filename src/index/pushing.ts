@@ -9,6 +9,7 @@ import type {
   UploadFact,
 } from "../registry/ports/index.ts";
 import { forgetDeletion } from "./deletions.ts";
+import { findHeldTag } from "./immutable.ts";
 import {
   endLease,
   endLeasesOnNamed,
@@ -202,6 +203,12 @@ function leasedRow(sql: Sql, { repository, digest }: Wanted): Leased {
 }
 
 export function acceptManifest(sql: Sql, accept: AcceptManifest): AcceptOutcome {
+  const { bounds, repository, digest, tags } = accept;
+  const wanted = { repositoryId: findRepository(sql, repository), tags, digest };
+  const held = findHeldTag(sql, wanted, bounds?.immutable);
+  if (held !== null) {
+    return { accepted: false, missing: [], denied: { kind: "immutable", ...held } };
+  }
   const { missing, found } = findRequired(sql, accept);
   if (missing.length > 0) return { accepted: false, missing };
   const repositoryId = ensureRepository(sql, accept.repository);

@@ -111,6 +111,8 @@ async function runEverything(): Promise<void> {
     await index.touchUpload(upload);
     await index.findUpload(repo("a"), upload.id);
     await index.listIdleUploads(world.nowMs + 1, 9);
+    await index.listUploads({ after: null, limit: 9 });
+    await index.blobBytes();
     await index.expireUpload(upload.id, round === 1 ? 0 : world.nowMs + 1);
     await index.endUpload(upload.id);
     const child = await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
@@ -133,8 +135,9 @@ async function runEverything(): Promise<void> {
     await index.namedByManifest(child);
     await world.manifest("a", parent.digest);
     await world.blob("a", blobNo(2));
-    await index.deleteTag(repo("a"), tag("x"), world.nowMs);
-    await index.deleteManifest(repo("a"), parent.digest, world.nowMs);
+    const held = { nowMs: world.nowMs, immutable: [{ name: "none of these", tags: ["x-*"] }] };
+    await index.deleteTag(repo("a"), tag("x"), held);
+    await index.deleteManifest(repo("a"), parent.digest, held);
     await lookAtDeletions(world, child);
     await world.owed();
     await missedByQueue(index, world.nowMs);

@@ -17,6 +17,7 @@ import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
 import { listRuns } from "./run-records.ts";
 import * as snapshots from "./snapshots.ts";
+import * as space from "./space.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
 import { WorkerWriter } from "./worker-writer.ts";
@@ -64,6 +65,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...changesOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
+    ...spaceOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -166,10 +168,10 @@ function changesOf(access: Access) {
       const found = await lookAtManifest({ repository, digest }, terms);
       return found === "lease-due" ? await leaseManifest({ repository, digest }, terms) : found;
     },
-    deleteManifest: (repository, digest, nowMs) => deleteManifest({ repository, digest }, nowMs),
+    deleteManifest: (repository, digest, terms) => deleteManifest({ repository, digest }, terms),
     deleteRestorably: (repository, digest, deletion) =>
       deleteRestorably({ repository, digest }, deletion),
-    deleteTag: (repository, tag, nowMs) => deleteTag({ repository, tag }, nowMs),
+    deleteTag: (repository, tag, terms) => deleteTag({ repository, tag }, terms),
     unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
     pendingRedo: access.readAll(pendingRedo),
     newestRedo: access.read(newestRedo),
@@ -203,6 +205,13 @@ function collectionOf(access: Access) {
     emptyRepositories: access.read(collecting.emptyRepositories),
     dropEmptyRepositories: access.write("dropEmptyRepositories"),
     expireLeases: access.write("expireLeases"),
+  } satisfies Partial<Index>;
+}
+
+function spaceOf(access: Access) {
+  return {
+    blobBytes: access.read(space.blobBytes),
+    listUploads: access.read(space.listUploads),
   } satisfies Partial<Index>;
 }
 

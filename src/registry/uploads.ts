@@ -20,6 +20,7 @@ import {
 } from "../storage/layout.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { isFull } from "./in-halves.ts";
+import { type Admission, type LoadLine, unboundedLoad } from "./load-line.ts";
 import type { BlobFact, Caller, UploadFact } from "./ports/index.ts";
 import type { SmallFileChange } from "./ports/storage.ts";
 import type { UploadBody, Uploads } from "./registry.ts";
@@ -42,9 +43,11 @@ export class UploadService implements Uploads {
   readonly #parts: ServiceParts;
   readonly #sessions: UploadSessions;
   readonly #cleaning: BackgroundWork;
+  readonly #loadLine: LoadLine;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
+    this.#loadLine = parts.loadLine ?? unboundedLoad;
     this.#sessions = new UploadSessions(parts.storage);
     this.#cleaning = new BackgroundWork(parts.reports);
   }
@@ -53,6 +56,7 @@ export class UploadService implements Uploads {
     repository: RepositoryName,
     options: { readonly caller: Caller; readonly algorithm: DigestAlgorithm },
   ): Promise<UploadFact> {
+    (await this.#loadLine.admit(0)).end();
     const terms = leaseTerms(this.#parts, options.caller);
     const upload = { id: crypto.randomUUID(), repository, startedAtMs: terms.nowMs };
     // Nothing in the tree yet: the first bytes bring the session's directory with them.
@@ -170,15 +174,31 @@ export class UploadService implements Uploads {
     return await this.#receive(upload, caller, {
       stream: nothing(),
       from: null,
-      lengthBytes: null,
+      lengthBytes: 0,
     });
   }
 
-  /** Takes in a body. When it fails half-way for its sender's sake, what arrived stays. */
+  /** Takes in a body if there is room for it. @throws DiskFullError before its first byte is read. */
   async #receive(
     upload: UploadFact,
     caller: Caller,
     body: UploadBody,
+  ): Promise<{ session: Session; sizeBytes: number }> {
+    const { lengthBytes } = body;
+    const loadLine = lengthBytes === 0 ? unboundedLoad : this.#loadLine;
+    const admission = await loadLine.admit(lengthBytes ?? 0);
+    try {
+      return await this.#receiveAdmitted(upload, body, { caller, admission });
+    } finally {
+      admission.end();
+    }
+  }
+
+  /** When it fails half-way for its sender's sake, what arrived stays. */
+  async #receiveAdmitted(
+    upload: UploadFact,
+    body: UploadBody,
+    { caller, admission }: { readonly caller: Caller; readonly admission: Admission },
   ): Promise<{ session: Session; sizeBytes: number }> {
     const { repository, id } = upload;
     const path = uploadDataPath(repository, id);
@@ -201,6 +221,7 @@ export class UploadService implements Uploads {
           session.hasher.update(chunk);
           session.hashedBytes += chunk.byteLength;
           await appended;
+          admission.received(chunk.byteLength);
           await this.#touch(upload, session, caller);
         }
       } finally {

@@ -19,8 +19,10 @@ import type {
   TreePlace,
   UploadFact,
 } from "./facts.ts";
+import type { Denial, HeldTag, ImmutableRule, PushBounds, QuotaUse } from "./bounds.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
+import type { SpaceIndex } from "./space-index.ts";
 
 /** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
 export interface LeaseTerms {
@@ -43,11 +45,15 @@ export interface AcceptManifest {
    * A `manifest` may also be a blob of the repository.
    */
   readonly required: readonly { readonly digest: Digest; readonly kind: ReferenceKind }[];
+  /** Absent: nothing bounds the repository. */
+  readonly bounds?: PushBounds;
   readonly terms: LeaseTerms;
 }
 
+/** `near`: limits of which most is in use now. `denied`: a bound of the repository forbids it. */
 export type AcceptOutcome =
-  { readonly accepted: true } | { readonly accepted: false; readonly missing: readonly Digest[] };
+  | { readonly accepted: true; readonly near?: readonly QuotaUse[] }
+  | { readonly accepted: false; readonly missing: readonly Digest[]; readonly denied?: Denial };
 
 export interface RedoRecord {
   readonly place: TreePlace;
@@ -58,12 +64,26 @@ export interface RedoRecord {
   readonly value: Digest | null;
 }
 
-export type DeleteOutcome = "deleted" | "unknown";
+/** `immutable`: nothing was changed, for the sake of the tag that is held. */
+export type DeleteOutcome = "deleted" | "unknown" | "immutable";
+
+export interface ManifestDeletion {
+  readonly outcome: DeleteOutcome;
+  readonly tags: readonly Tag[];
+  /** With `immutable`. */
+  readonly held?: HeldTag;
+}
 
 export interface UnlinkOutcome {
   readonly outcome: "deleted" | "unknown" | "needed";
   /** With `needed`: manifests of the repository that refer to the blob, at most 10. */
   readonly neededBy: readonly Digest[];
+}
+
+/** When a client deletes, and by which rules of the repository something stays. */
+export interface DeletionTerms {
+  readonly nowMs: number;
+  readonly immutable: readonly ImmutableRule[];
 }
 
 /** Who deleted a manifest that may be brought back, when, and why. */
@@ -72,13 +92,17 @@ export interface RestorableDeletion {
   readonly deletedBy: Caller;
   /** `client`: by a request. Policies will have their own. */
   readonly reason: "client";
+  /** Of the repository: what they hold stays. */
+  readonly immutable?: readonly ImmutableRule[];
 }
 
+export type * from "./bounds.ts";
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./facts.ts";
+export type * from "./space-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex {
+export interface Index extends CollectionIndex, ComparisonIndex, SpaceIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
@@ -153,24 +177,35 @@ export interface Index extends CollectionIndex, ComparisonIndex {
     digest: Digest,
     terms: LeaseTerms,
   ): Promise<ManifestFact | null>;
-  /** The manifest's own bytes are at their final path: it exists in the repository, with its tags (INV-4). */
+  /**
+   * The manifest's own bytes are at their final path: it exists in the repository, with its tags (INV-4),
+   * unless a bound of the repository forbids any part of it: then nothing is changed.
+   */
   acceptManifest(accept: AcceptManifest): Promise<AcceptOutcome>;
 
   // Deleting.
 
-  /** The manifest leaves the repository, its tags with it. Nothing is left to bring it back. */
+  /**
+   * The manifest leaves the repository, its tags with it. Nothing is left to bring it back. What a tag
+   * names that is held, and an index's children with it, stays. `terms` a number: when; nothing is held.
+   */
   deleteManifest(
     repository: RepositoryName,
     digest: Digest,
-    nowMs: number,
-  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
+    terms: number | DeletionTerms,
+  ): Promise<ManifestDeletion>;
   /** Likewise; what a restore needs is held until the deletion is released (INV-6). */
   deleteRestorably(
     repository: RepositoryName,
     digest: Digest,
     deletion: RestorableDeletion,
-  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
-  deleteTag(repository: RepositoryName, tag: Tag, nowMs: number): Promise<DeleteOutcome>;
+  ): Promise<ManifestDeletion>;
+  /** A tag that is held stays. `terms` a number: when; nothing is held. */
+  deleteTag(
+    repository: RepositoryName,
+    tag: Tag,
+    terms: number | DeletionTerms,
+  ): Promise<DeleteOutcome>;
   /** Takes a blob out of a repository, unless one of its manifests needs it. */
   unlinkBlob(repository: RepositoryName, digest: Digest, nowMs: number): Promise<UnlinkOutcome>;
 

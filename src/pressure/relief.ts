@@ -1,0 +1,148 @@
+// Makes room when the storage is fuller than `storage.watermark.collect`, in this order, and no further
+// than needed: what nothing holds; what only can still be restored, oldest deletion first; what retention
+// rules with `onpressure` give up, oldest pulled first. One at a time; when nothing helps, it waits longer
+// and longer. Decides nothing about what goes. Documentation: docs/limits.md.
+import type { CollectOptions, Collector } from "../gc/index.ts";
+import type { Clock } from "../registry/ports/clock.ts";
+import type { DiskUse } from "../registry/ports/disk-space.ts";
+import type { CollectionIndex } from "../registry/ports/index.ts";
+import type { Mark } from "./marks.ts";
+import { percentText } from "./marks.ts";
+
+/** After an attempt that did not help the next one waits this long, twice as long each time, up to the most. */
+const backOffMs = { least: 60_000, most: 300_000 } as const;
+
+/** How much of `gc.keepdeleted` is left to deletions, step by step, so that the oldest are let go first. */
+const keptShares = [1 / 2, 1 / 4, 1 / 8, 0] as const;
+
+/** Removes what its rules would give up, in small steps, until `isEnough`, which is asked after each. */
+export type ApplyRetention = (
+  isEnough: () => Promise<boolean>,
+  signal: AbortSignal,
+) => Promise<void>;
+
+export interface ReliefParts {
+  readonly collector: Pick<Collector, "collect">;
+  readonly index: Pick<CollectionIndex, "keptDeletions">;
+  readonly watch: {
+    measure(): Promise<DiskUse>;
+    isClearOf(mark: Mark, use: DiskUse): boolean;
+  };
+  /** Absent: no rule is to be applied under pressure. */
+  readonly applyRetention?: ApplyRetention;
+  /** Resolves once tree and index agree (INV-8). */
+  readonly agreed: (signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: {
+    readonly info: (message: string) => void;
+    readonly warn: (message: string) => void;
+  };
+  readonly options: {
+    readonly keepDeletedMs: number;
+    readonly untagged: { readonly delete: boolean; readonly olderThanMs: number };
+    readonly foreignGraceMs: number;
+  };
+}
+
+export class Relief {
+  readonly #parts: ReliefParts;
+  readonly #stopped = new AbortController();
+  #running: Promise<void> | null = null;
+  #failures = 0;
+  #notBeforeMs = 0;
+
+  constructor(parts: ReliefParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to make room, unless that is under way or was in vain a short while ago. */
+  wake(): void {
+    if (this.#running !== null || this.#stopped.signal.aborted) return;
+    if (this.#parts.clock.now() < this.#notBeforeMs) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  /** Ends what is under way between two batches, and waits for it. */
+  async stop(): Promise<void> {
+    this.#stopped.abort(new Error("the registry is stopping"));
+    await this.#running;
+  }
+
+  /** What is under way has come to its end. */
+  async settle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { log, watch, agreed } = this.#parts;
+    try {
+      await agreed(this.#stopped.signal);
+      const isEnough = await this.#makeRoom();
+      const full = percentText(await watch.measure());
+      if (isEnough) {
+        this.#failures = 0;
+        log.info(`room was made: the storage is ${full} full`);
+        return;
+      }
+      const waitMs = this.#backOff();
+      log.warn(
+        `the storage is still ${full} full, and nothing more can be freed now; next try in ${waitMs / 1000} s. Delete images, give retention rules onpressure: true, or make the disk larger`,
+      );
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return;
+      const waitMs = this.#backOff();
+      const why = error instanceof Error ? error.message : String(error);
+      log.warn(`making room failed, next try in ${waitMs / 1000} s: ${why}`);
+    }
+  }
+
+  #backOff(): number {
+    const waitMs = Math.min(backOffMs.most, backOffMs.least * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#notBeforeMs = this.#parts.clock.now() + waitMs;
+    return waitMs;
+  }
+
+  /** Whether the storage is below the mark now. */
+  async #makeRoom(): Promise<boolean> {
+    const { options, applyRetention, index, clock } = this.#parts;
+    if (await this.#collect(options.keepDeletedMs)) return true;
+    for (const share of keptShares) {
+      const { count } = await index.keptDeletions(clock.now() - options.keepDeletedMs);
+      if (count === 0) break;
+      if (await this.#collect(Math.floor(options.keepDeletedMs * share))) return true;
+    }
+    if (applyRetention === undefined) return false;
+    let isEnough = false;
+    await applyRetention(async () => {
+      isEnough = await this.#collect(0);
+      return isEnough;
+    }, this.#stopped.signal);
+    return isEnough;
+  }
+
+  async #collect(keepDeletedMs: number): Promise<boolean> {
+    const { collector, watch } = this.#parts;
+    const { signal } = this.#stopped;
+    signal.throwIfAborted();
+    await collector.collect(this.#asked(keepDeletedMs), () => undefined, signal);
+    return watch.isClearOf("collect", await watch.measure());
+  }
+
+  #asked(keepDeletedMs: number): CollectOptions {
+    const { untagged, foreignGraceMs } = this.#parts.options;
+    return {
+      dryRun: false,
+      untagged: untagged.delete,
+      untaggedOlderThanMs: untagged.olderThanMs,
+      full: false,
+      foreignGraceMs,
+      keepDeletedMs,
+      askedBy: { kind: "background", user: null },
+      trigger: "pressure",
+      listing: "nothing",
+    };
+  }
+}

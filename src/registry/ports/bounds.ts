@@ -1,0 +1,52 @@
+// What the configuration allows a repository to hold and to change, as plain data: it goes into the
+// transaction that accepts or deletes, so that no race gets past it. Only the rules that concern the
+// repository are handed over. Who decides which those are: registry/bounds.ts.
+import type { Digest, Tag } from "../../oci/index.ts";
+
+/** Tags that are never moved and never deleted by a client, once they name a manifest. */
+export interface ImmutableRule {
+  readonly name: string;
+  /** Globs of tags, as `parseGlobs` reads them. */
+  readonly tags: readonly string[];
+}
+
+/** What is counted of a repository: distinct bytes of its manifests and all that they need. */
+export interface RepositoryUse {
+  readonly bytes: number;
+  readonly manifests: number;
+  readonly tags: number;
+}
+
+export type Measure = keyof RepositoryUse;
+
+export interface Quota {
+  readonly name: string;
+  /** The most of each that the repository may hold; what is not there is not bounded. */
+  readonly limits: Partial<RepositoryUse>;
+  /** Whom to ask for more. */
+  readonly contact: string | null;
+}
+
+export interface PushBounds {
+  readonly immutable: readonly ImmutableRule[];
+  readonly quotas: readonly Quota[];
+}
+
+/** How much of one limit is in use. */
+export interface QuotaUse {
+  readonly quota: Quota;
+  readonly measure: Measure;
+  readonly use: number;
+  readonly limit: number;
+}
+
+/** The tag that a rule keeps where it is, and what it names. */
+export interface HeldTag {
+  readonly rule: string;
+  readonly tag: Tag;
+  readonly digest: Digest;
+}
+
+/** Why a push was refused; nothing was changed. */
+export type Denial =
+  ({ readonly kind: "immutable" } & HeldTag) | ({ readonly kind: "quota" } & QuotaUse);
