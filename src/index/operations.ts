@@ -11,6 +11,7 @@ import type { Room } from "./room.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
+import { countPage } from "./usage-count.ts";
 
 /** What an operation runs on. */
 export interface WriteContext {
@@ -56,6 +57,7 @@ export const operations = {
   loseBytes: on(comparing.loseBytes),
   recordProblems: on(comparing.recordProblems),
   setMeta: on(comparing.setMeta),
+  countUsage: on(countPage),
   absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>
     comparing.absorb(sql, probe, work),
 } as const;

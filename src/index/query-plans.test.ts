@@ -33,6 +33,7 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "deleteRestorably",
   "deleteTag",
   "unlinkBlob",
+  "repositoryUsage",
 ]);
 
 type Allowed = readonly (readonly [step: RegExp, because: string])[];
@@ -60,6 +61,9 @@ const isLettingGo = (text: string): boolean =>
 const allowedElsewhere: Allowed = [
   ...allowedOnRequest,
   [/^SCAN (v|\d+-ROW VALUES CLAUSE)$/, "the values that were given"],
+  [/^SCAN usage_totals$/, "one row"],
+  [/^SCAN holdings USING INDEX holdings_by_blob$/, "emptied once, before a first build"],
+  [/^USE TEMP B-TREE FOR GROUP BY$/, "a page of manifests that are counted"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
   [/^SCAN (c|repository_candidates)$/, "repositories that may be empty, as many as asked"],
   [/^SCAN blobs USING COVERING INDEX blobs_condemned$/, "whether there is one"],
@@ -164,6 +168,7 @@ async function lookAtAll(world: World, child: ReturnType<typeof blobNo>): Promis
   await index.listReferrers(repo("a"), child, { after: null, limit: 9, artifactType: null });
   await index.findAndLeaseBlob(repo("a"), blobNo(1), world.terms());
   await index.findAndLeaseManifest(repo("a"), child, world.terms());
+  await index.repositoryUsage(repo("a"));
 }
 
 async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): Promise<void> {

@@ -2,18 +2,9 @@
 // Digests are kept as bytes and everything refers to them by number, so keys stay small. Facts that the
 // tree holds too can always be rebuilt from it (`factTables`); the rest only the index knows.
 // Design: docs/design/write-ordering.md.
+import { usageFacts, usageHistory, usageOfOldFacts } from "./usage-schema.ts";
 
-/** A blob's row exists as soon as anything names its digest. */
-export const blobState = {
-  /** Named, but no bytes are known to be there. */
-  absent: 0,
-  present: 1,
-  /** Nothing held it: it answers 404 and its bytes are being removed (INV-3, INV-6). */
-  condemned: 2,
-} as const;
-
-/** How a manifest names a digest; the numbers are stored. */
-export const namedKind = { blob: 1, manifest: 2, foreign: 3, subject: 4, other: 5 } as const;
+export { blobState, namedKind } from "./stored-numbers.ts";
 
 /**
  * What is known of a manifest's content (column `unreadable`; the numbers are stored). An unreadable one
@@ -228,12 +219,17 @@ CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
 `;
 
 /** Tables that a rebuild from the tree empties and fills again. */
-export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
-  (match) => match[1] ?? "",
-);
+export const factTables: readonly string[] = [
+  ...(facts + usageFacts).matchAll(/CREATE TABLE (\w+)/g),
+].map((match) => match[1] ?? "");
 
 /** Makes the fact tables, empty. */
-export const factSchema = facts;
+export const factSchema = facts + usageFacts;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts, deletions + runs, reserve];
+export const migrations: readonly string[] = [
+  own + facts,
+  deletions + runs,
+  reserve,
+  usageFacts + usageOfOldFacts + usageHistory,
+];

@@ -20,6 +20,7 @@ import * as snapshots from "./snapshots.ts";
 import * as space from "./space.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
+import * as usage from "./usage.ts";
 import { WorkerWriter } from "./worker-writer.ts";
 
 /**
@@ -66,6 +67,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...collectionOf(access),
     ...comparisonOf(access),
     ...spaceOf(access),
+    ...usageReads(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -219,9 +221,14 @@ function comparisonOf(access: Access) {
   const getMeta = access.read(comparing.getMeta);
   const setMeta = access.write("setMeta");
   const absorb = access.write("absorb");
+  const countUsage = access.write("countUsage");
   return {
     isComplete: async () => (await getMeta("complete")) === "true",
-    markComplete: () => setMeta("complete", "true"),
+    markComplete: async () => {
+      // What was written in bulk is counted first: a complete index knows what uses the space.
+      while (!(await countUsage()));
+      await setMeta("complete", "true");
+    },
     startRebuild: access.write("startRebuild"),
     absorb: (differences, options) => absorb({ differences, options }),
     loseBytes: access.write("loseBytes"),
@@ -235,5 +242,11 @@ function comparisonOf(access: Access) {
     setReadingPosition: (reader, position) => setMeta(`reading-position:${reader}`, position),
     rootId: () => getMeta("root-id"),
     setRootId: (id) => setMeta("root-id", id),
+  } satisfies Partial<Index>;
+}
+
+function usageReads(access: Access) {
+  return {
+    repositoryUsage: access.readAll(usage.repositoryUsage),
   } satisfies Partial<Index>;
 }

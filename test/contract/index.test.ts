@@ -10,6 +10,7 @@ import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
+import { usageContract } from "./index/usage-contract.ts";
 
 // A slow disk and a busy machine are no failure.
 setDefaultTimeout(300_000);
@@ -30,5 +31,6 @@ for (const driver of [memoryDriver, fileDriver]) {
     absorbContract(driver);
     runsContract(driver);
     queueContract(driver);
+    usageContract(driver);
   });
 }

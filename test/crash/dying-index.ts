@@ -83,6 +83,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   hasUnlistable: "looks",
   blobBytes: "looks",
   listUploads: "looks",
+  repositoryUsage: "looks",
 };
 
 type Method = (...args: readonly unknown[]) => Promise<unknown>;

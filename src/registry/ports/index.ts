@@ -23,6 +23,7 @@ import type { Denial, HeldTag, ImmutableRule, PushBounds, QuotaUse } from "./bou
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
 import type { SpaceIndex } from "./space-index.ts";
+import type { UsageIndex } from "./usage-index.ts";
 
 /** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
 export interface LeaseTerms {
@@ -101,8 +102,9 @@ export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./facts.ts";
 export type * from "./space-index.ts";
+export type * from "./usage-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex, SpaceIndex {
+export interface Index extends CollectionIndex, ComparisonIndex, SpaceIndex, UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
