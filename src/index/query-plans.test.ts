@@ -139,7 +139,8 @@ async function runEverything(): Promise<void> {
     await index.namedByManifest(child);
     await world.manifest("a", parent.digest);
     await world.blob("a", blobNo(2));
-    const held = { nowMs: world.nowMs, immutable: [{ name: "none of these", tags: ["x-*"] }] };
+    const held = { nowMs: world.nowMs, immutable: [{ name: "one", tags: ["z"] }] };
+    await index.deleteTag(repo("a"), tag("z"), held);
     await index.deleteTag(repo("a"), tag("x"), held);
     await index.deleteManifest(repo("a"), parent.digest, held);
     await lookAtDeletions(world, child);

@@ -53,6 +53,20 @@ export class Bounds {
   }
 }
 
+/** The quota that would be passed if the repository came to hold so many bytes more; null: none. */
+export function quotaOver(
+  quotas: readonly Quota[],
+  usedBytes: number,
+  moreBytes: number,
+): QuotaUse | null {
+  const use = usedBytes + moreBytes;
+  for (const quota of quotas) {
+    const limit = quota.limits.bytes;
+    if (limit !== undefined && use > limit) return { quota, measure: "bytes", use, limit };
+  }
+  return null;
+}
+
 export function deniedError(repository: RepositoryName, denial: Denial): DeniedError {
   return denial.kind === "immutable"
     ? immutableError(repository, denial, `it names ${denial.digest} and cannot be moved`)

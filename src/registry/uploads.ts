@@ -19,6 +19,7 @@ import {
   uploadStartedAtPath,
 } from "../storage/layout.ts";
 import { BackgroundWork } from "./background-work.ts";
+import { quotaError, quotaOver } from "./bounds.ts";
 import { isFull } from "./in-halves.ts";
 import { type Admission, type LoadLine, unboundedLoad } from "./load-line.ts";
 import type { BlobFact, Caller, UploadFact } from "./ports/index.ts";
@@ -75,6 +76,7 @@ export class UploadService implements Uploads {
   append(upload: UploadKey, body: UploadBody): Promise<{ readonly sizeBytes: number }> {
     return this.#sessions.locks.run(upload.id, async () => {
       const fact = await this.#require(upload.repository, upload.id);
+      await this.#checkQuotas(fact, body, null);
       const { sizeBytes } = await this.#receive(fact, upload.caller, body);
       return { sizeBytes };
     });
@@ -84,6 +86,7 @@ export class UploadService implements Uploads {
     const { repository, id, caller } = upload;
     return this.#sessions.locks.run(id, async () => {
       const fact = await this.#require(repository, id);
+      await this.#checkQuotas(fact, body, digest);
       const { session, sizeBytes } = await this.#receiveLast(fact, caller, body);
       const stored = { path: uploadDataPath(repository, id), sizeBytes };
       const actual = await this.#sessions.digest(session, stored, algorithmOf(digest));
@@ -151,6 +154,27 @@ export class UploadService implements Uploads {
     throw new BlobUploadUnknownError(
       `${repository} has no upload ${id.slice(0, 64)}; it was finished, cancelled or has expired: begin a new one`,
     );
+  }
+
+  /**
+   * Before bytes come whose number is known. What is in the repository already may always be sent again.
+   * @throws DeniedError
+   */
+  async #checkQuotas(
+    upload: UploadFact,
+    body: UploadBody | null,
+    digest: Digest | null,
+  ): Promise<void> {
+    const { index, bounds } = this.#parts;
+    const { repository, id } = upload;
+    const quotas = bounds?.of(repository).quotas ?? [];
+    const lengthBytes = body?.lengthBytes ?? 0;
+    if (quotas.length === 0 || lengthBytes === 0) return;
+    if (digest !== null && (await index.findBlob(repository, digest)) !== null) return;
+    const usedBytes = (await index.repositoryUsage(repository))?.logicalBytes ?? 0;
+    const moreBytes = (await this.#storedBytes(repository, id)) + lengthBytes;
+    const over = quotaOver(quotas, usedBytes, moreBytes);
+    if (over !== null) throw quotaError(repository, over);
   }
 
   async #storedBytes(repository: RepositoryName, id: string): Promise<number> {

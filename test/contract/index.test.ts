@@ -1,5 +1,6 @@
 // The contract of the index port, for every driver. PostgreSQL will be the third.
 import { describe, setDefaultTimeout } from "bun:test";
+import { immutableContract, quotaContract } from "./index/bounds-contract.ts";
 import { condemnContract, removalContract } from "./index/collecting-contract.ts";
 import { absorbContract, unreadableContract } from "./index/comparing-contract.ts";
 import { deleteContract, redoContract } from "./index/deleting-contract.ts";
@@ -21,6 +22,8 @@ for (const driver of [memoryDriver, fileDriver]) {
     mountContract(driver);
     acceptContract(driver);
     leaseContract(driver);
+    immutableContract(driver);
+    quotaContract(driver);
     namesContract(driver);
     deleteContract(driver);
     deletionsContract(driver);
