@@ -63,7 +63,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     expiry?.start();
     schedule?.start();
     scrub?.start(root.agreement.wait(signal));
-    await watch?.start(() => relief?.wake());
+    await watch?.start(relief);
     return {
       address: server.address,
       failed: root.failed,

@@ -16,6 +16,7 @@ class World {
   usedBytes = 0;
   measured = 0;
   relieved = 0;
+  relief: Promise<void> = Promise.resolve();
   failure: Error | null = null;
   readonly lines: string[] = [];
   ring: () => void = () => undefined;
@@ -50,8 +51,11 @@ class World {
   }
 
   start(): Promise<void> {
-    return this.watch.start(() => {
-      this.relieved += 1;
+    return this.watch.start({
+      wake: () => {
+        this.relieved += 1;
+      },
+      settle: () => this.relief,
     });
   }
 
@@ -206,6 +210,43 @@ describe("admitting", () => {
     expect(await world.admits(0)).toBe(false);
     admission.received(100);
     admission.end();
+  });
+
+  test("who would be refused waits for room that is being made, and no longer than that takes", async () => {
+    const world = new World();
+    const made = Promise.withResolvers<void>();
+    await world.start();
+    world.usedBytes = 960;
+    world.relief = made.promise;
+    const waiting = world.admits(10);
+    const inVain = world.admits(10);
+    await Bun.sleep(0);
+    world.usedBytes = 700;
+    // A measurement that is this old is not believed so near the line.
+    world.nowMs += 21;
+    made.resolve();
+    expect([await waiting, await inVain]).toEqual([true, true]);
+    world.usedBytes = 960;
+    world.relief = new Promise(() => undefined);
+    const patient = world.admits(10);
+    await Bun.sleep(0);
+    world.ring();
+    expect(await patient).toBe(false);
+  });
+
+  test("near the mark each look is a new one", async () => {
+    const world = new World();
+    world.usedBytes = 899;
+    await world.watch.admit(0);
+    const admission = await world.watch.admit(1);
+    expect(world.measured).toBe(1);
+    world.nowMs += 21;
+    await world.watch.admit(0);
+    expect(world.measured).toBe(2);
+    admission.end();
+    world.nowMs += 21;
+    await world.watch.admit(0);
+    expect(world.measured).toBe(2);
   });
 
   test("a clock that is set back does not make an old measurement a new one", async () => {

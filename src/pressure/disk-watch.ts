@@ -12,8 +12,14 @@ import { clearedAt, type Mark, markOf, type Marks, percentOf, percentText } from
 /** Between two measurements when nothing happens. */
 const intervalMs = 5_000;
 
-/** What is admitted is counted by ourselves; this is for what others write to the same disk. */
-const freshMs = 250;
+/**
+ * A measurement is believed for so long: what is admitted is counted by ourselves, so this is for what
+ * others write to the same disk. Near a mark that something has to be done at, it is believed less.
+ */
+const freshMs = { far: 250, near: 20 } as const;
+
+/** Who would be refused waits this long for room that is being made: better a slow push than none. */
+const patienceMs = 10_000;
 
 /** How long a client that was refused should wait: a collection may have made room by then. */
 const retryAfterSeconds = 30;
@@ -29,8 +35,12 @@ export interface DiskWatchParts {
   };
 }
 
-/** Makes room. Called after each measurement at or above the mark `collect`; never waited for. */
-export type Relieve = () => void;
+/** Makes room. Woken after each measurement at or above the mark `collect`. */
+export interface Relieving {
+  wake(): void;
+  /** Resolves when nothing is under way. */
+  settle(): Promise<void>;
+}
 
 interface Sample {
   readonly use: DiskUse;
@@ -40,7 +50,7 @@ interface Sample {
 export class DiskWatch implements LoadLine {
   readonly #parts: DiskWatchParts;
   readonly #admissions = new Admissions();
-  #relieve: Relieve = () => undefined;
+  #relief: Relieving | null = null;
   #last: Sample | null = null;
   #measuring: Promise<DiskUse> | null = null;
   #mark: Mark | null = null;
@@ -52,15 +62,16 @@ export class DiskWatch implements LoadLine {
     this.#parts = parts;
   }
 
-  /** Measures now, and again and again. */
-  async start(relieve: Relieve): Promise<void> {
-    this.#relieve = relieve;
+  /** Measures now, and again and again. `relief` null: nothing may be removed. */
+  async start(relief: Relieving | null): Promise<void> {
+    this.#relief = relief;
     await this.#round();
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#callOff?.();
+    // What it fails with has been told by who began it.
     await this.#measuring?.catch(() => undefined);
   }
 
@@ -77,22 +88,38 @@ export class DiskWatch implements LoadLine {
   }
 
   async admit(bytes: number): Promise<Admission> {
-    const use = await this.#recent();
-    if (use !== null) this.#refuseAbove(use, bytes);
+    let why = this.#whyRefused(await this.#recent(), bytes);
+    if (why !== null) {
+      await this.#roomMade();
+      why = this.#whyRefused(await this.#recent(), bytes);
+    }
+    if (why !== null) throw this.#refusal(why);
     return this.#admissions.add(bytes);
   }
 
-  #refuseAbove({ usedBytes, capacityBytes }: DiskUse, bytes: number): void {
+  /** Null: it is not. */
+  #whyRefused(use: DiskUse | null, bytes: number): string | null {
+    if (use === null) return null;
+    const { capacityBytes } = use;
+    const lineBytes = (capacityBytes * this.#parts.marks.refuse) / 100;
+    const usedBytes = use.usedBytes + this.#admissions.pendingBytes;
+    if (usedBytes >= lineBytes) return `is ${percentText({ usedBytes, capacityBytes })} full`;
+    if (usedBytes + bytes <= lineBytes) return null;
+    return `has no room for these ${bytes.toLocaleString("en-US")} bytes`;
+  }
+
+  /** Room that is being made is there, or it takes too long. */
+  async #roomMade(): Promise<void> {
+    if (this.#relief === null) return;
+    const patience = Promise.withResolvers<void>();
+    const callOff = this.#parts.timers.set(patienceMs, patience.resolve);
+    await Promise.race([this.#relief.settle(), patience.promise]);
+    callOff();
+  }
+
+  #refusal(would: string): DiskFullError {
     const { marks, space } = this.#parts;
-    const lineBytes = (capacityBytes * marks.refuse) / 100;
-    const expectedBytes = usedBytes + this.#admissions.pendingBytes;
-    const isOver = expectedBytes >= lineBytes || expectedBytes + bytes > lineBytes;
-    if (!isOver) return;
-    const would =
-      expectedBytes >= lineBytes
-        ? `is ${percentText({ usedBytes: expectedBytes, capacityBytes })} full`
-        : `has no room for these ${bytes.toLocaleString("en-US")} bytes`;
-    throw new DiskFullError(
+    return new DiskFullError(
       `the registry takes no pushes now: ${space.name} ${would}, and may be filled to ${marks.refuse}% (storage.watermark.refuse); nothing was stored. Pulls and deletions go on: delete images and run registry garbage-collect, or make room, then try again`,
       { retryAfterSeconds },
     );
@@ -100,11 +127,19 @@ export class DiskWatch implements LoadLine {
 
   /** Null: it cannot be told. Then nobody is refused for it; a disk that is full refuses by itself. */
   async #recent(): Promise<DiskUse | null> {
-    const nowMs = this.#parts.clock.now();
-    const ageMs = this.#last === null ? Number.POSITIVE_INFINITY : nowMs - this.#last.atMs;
-    // A clock that was set back makes an age that is none.
-    if (ageMs < 0 || ageMs > freshMs) await this.#tryToMeasure();
+    if (!this.#isFresh()) await this.#tryToMeasure();
     return this.#last?.use ?? null;
+  }
+
+  #isFresh(): boolean {
+    if (this.#last === null) return false;
+    const { marks, clock } = this.#parts;
+    const { usedBytes, capacityBytes } = this.#last.use;
+    const expected = { usedBytes: usedBytes + this.#admissions.pendingBytes, capacityBytes };
+    const isNear = percentOf(expected) >= marks.collect;
+    // A clock that was set back makes an age that is none.
+    const ageMs = clock.now() - this.#last.atMs;
+    return ageMs >= 0 && ageMs <= (isNear ? freshMs.near : freshMs.far);
   }
 
   async #round(): Promise<void> {
@@ -148,7 +183,9 @@ export class DiskWatch implements LoadLine {
     const now = markOf(use, this.#parts.marks, before);
     this.#mark = now;
     if (now !== before) this.#tell(use, before, now);
-    if ((now === "collect" || now === "refuse") && !this.#isStopped) this.#relieve();
+    if ((now === "collect" || now === "refuse") && !this.#isStopped) {
+      this.#relief?.wake();
+    }
   }
 
   /** Once for each mark that is passed. */

@@ -61,7 +61,7 @@ export function immutableContract(driver: IndexDriver): void {
     ])("of two pushes of one new tag (%d, %d) exactly one wins", async (first, second) => {
       await blobs();
       const outcomes = await Promise.all([put(first, ["v1"]), put(second, ["v1"])]);
-      expect(outcomes.map(({ accepted }) => accepted).toSorted()).toEqual([false, true]);
+      expect(outcomes.filter(({ accepted }) => accepted)).toHaveLength(1);
       const winner = outcomes.findIndex(({ accepted }) => accepted) === 0 ? first : second;
       expect(await put(winner, ["v1"])).toEqual({ accepted: true });
     });
