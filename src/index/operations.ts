@@ -4,9 +4,11 @@ import type { TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deleting from "./deleting.ts";
+import * as deletingImages from "./deleting-images.ts";
 import * as deletions from "./deletions.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
+import { restoreDeletion } from "./restoring.ts";
 import type { Room } from "./room.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
@@ -40,6 +42,10 @@ export const operations = {
   acceptManifest: on(pushing.acceptManifest),
   deleteManifest: on(deleting.deleteManifest),
   deleteRestorably: on(deletions.deleteRestorably),
+  deleteTagRestorably: on(deletingImages.deleteTagRestorably),
+  deleteImage: on(deletingImages.deleteImage),
+  deleteRepository: on(deletingImages.deleteRepository),
+  restoreDeletion: on(restoreDeletion),
   releaseDeletions: on(deletions.releaseDeletions),
   deleteTag: on(deleting.deleteTag),
   unlinkBlob: on(deleting.unlinkBlob),
@@ -73,6 +79,7 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "findAndLeaseBlob",
   "findAndLeaseManifest",
   "acceptManifest",
+  "restoreDeletion",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

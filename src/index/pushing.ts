@@ -8,7 +8,7 @@ import type {
   ManifestFact,
   UploadFact,
 } from "../registry/ports/index.ts";
-import { forgetDeletion } from "./deletions.ts";
+import { forgetDeletion } from "./deletion-records.ts";
 import { findHeldTag } from "./immutable.ts";
 import {
   endLease,
@@ -104,7 +104,7 @@ function markPresent(sql: Sql, blobId: number, sizeBytes: number): void {
   );
 }
 
-function linkLayer(
+export function linkLayer(
   sql: Sql,
   leased: Leased,
   layer: { readonly repository: RepositoryName; readonly digest: Digest },

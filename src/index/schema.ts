@@ -218,6 +218,61 @@ const reserve = `
 CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
 `;
 
+/**
+ * Deletions that can be undone, by what was deleted: a tag (`tag`), or a manifest, with or without children
+ * and referrers (`tag` is ""). Their tags by name; what they held; and what was let go, for a while.
+ */
+const undo = `
+CREATE TABLE deletions_of_any_kind (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  what TEXT NOT NULL,
+  repository TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  tag TEXT NOT NULL,
+  media_type TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  held_bytes INTEGER NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  deleted_by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  UNIQUE (repository, digest, tag)
+) STRICT;
+INSERT INTO deletions_of_any_kind
+  SELECT d.id, 'manifest', d.repository, d.digest, '', d.media_type, d.size,
+    (SELECT coalesce(sum(b.size), 0) FROM deletion_holds h CROSS JOIN blobs b
+      WHERE h.deletion_id = d.id AND b.digest = h.digest AND b.state = 1),
+    d.deleted_at, d.deleted_by, d.reason
+  FROM deletions d;
+CREATE TABLE deletion_tags (
+  deletion_id INTEGER NOT NULL,
+  tag TEXT NOT NULL,
+  repository TEXT NOT NULL,
+  PRIMARY KEY (deletion_id, tag)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO deletion_tags
+  SELECT d.id, tags.value, d.repository FROM deletions d, json_each(d.tags) tags;
+CREATE INDEX deletion_tags_by_name ON deletion_tags (repository, tag);
+DROP TABLE deletions;
+ALTER TABLE deletions_of_any_kind RENAME TO deletions;
+CREATE INDEX deletions_by_time ON deletions (deleted_at, id);
+CREATE INDEX deletions_by_repository ON deletions (repository, deleted_at, id);
+
+-- Whether the repository had a layer link to it: a restore gives back no more than there was.
+ALTER TABLE deletion_holds ADD COLUMN linked INTEGER NOT NULL DEFAULT 0;
+UPDATE deletion_holds SET linked = 1 WHERE media_type IS NULL;
+
+CREATE TABLE released_deletions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  repository TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  tag TEXT NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  released_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX released_deletions_by_digest ON released_deletions (repository, digest, id);
+CREATE INDEX released_deletions_by_tag ON released_deletions (repository, tag, id);
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [
   ...(facts + usageFacts).matchAll(/CREATE TABLE (\w+)/g),
@@ -232,4 +287,5 @@ export const migrations: readonly string[] = [
   deletions + runs,
   reserve,
   usageFacts + usageOfOldFacts + usageHistory,
+  undo,
 ];

@@ -6,7 +6,7 @@ export function blobBytes(sql: Sql): number {
   return sql.get<{ bytes: number }>("SELECT bytes FROM totals")?.bytes ?? 0;
 }
 
-export function listUploads(sql: Sql, page: Page): UploadFact[] {
+export function openUploads(sql: Sql, page: Page): UploadFact[] {
   return sql.all<UploadFact>(
     `SELECT u.id, u.started_at AS startedAtMs, r.name AS repository
      FROM uploads u CROSS JOIN repositories r ON r.id = u.repository_id

@@ -7,6 +7,8 @@ import type { RepositoryName } from "../oci/index.ts";
 import type { Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
+import { listUploads } from "./deleting-images.ts";
+import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
 import { InlineWriter } from "./inline-writer.ts";
@@ -15,6 +17,7 @@ import type { OperationArguments, OperationName, OperationResult, Writer } from 
 import * as pushing from "./pushing.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
+import { previewRestore } from "./restoring.ts";
 import { listRuns } from "./run-records.ts";
 import * as snapshots from "./snapshots.ts";
 import * as space from "./space.ts";
@@ -64,6 +67,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
   return {
     ...lookupsOf(access),
     ...changesOf(access),
+    ...deletionsOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
     ...spaceOf(access),
@@ -151,7 +155,6 @@ function changesOf(access: Access) {
   const leaseBlob = access.write("findAndLeaseBlob");
   const leaseManifest = access.write("findAndLeaseManifest");
   const deleteManifest = access.write("deleteManifest");
-  const deleteRestorably = access.write("deleteRestorably");
   const deleteTag = access.write("deleteTag");
   const unlinkBlob = access.write("unlinkBlob");
   return {
@@ -171,13 +174,28 @@ function changesOf(access: Access) {
       return found === "lease-due" ? await leaseManifest({ repository, digest }, terms) : found;
     },
     deleteManifest: (repository, digest, terms) => deleteManifest({ repository, digest }, terms),
-    deleteRestorably: (repository, digest, deletion) =>
-      deleteRestorably({ repository, digest }, deletion),
     deleteTag: (repository, tag, terms) => deleteTag({ repository, tag }, terms),
     unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
     pendingRedo: access.readAll(pendingRedo),
     newestRedo: access.read(newestRedo),
     clearRedo: access.write("clearRedo"),
+  } satisfies Partial<Index>;
+}
+
+function deletionsOf(access: Access) {
+  const deleteRestorably = access.write("deleteRestorably");
+  return {
+    deleteRestorably: (repository, digest, deletion) =>
+      deleteRestorably({ repository, digest }, deletion),
+    deleteTagRestorably: access.write("deleteTagRestorably"),
+    deleteImage: access.write("deleteImage"),
+    deleteRepository: access.write("deleteRepository"),
+    listUploads: access.readAll(listUploads),
+    listDeletions: access.readAll(deletionList.listDeletions),
+    findDeletion: access.readAll(deletionList.findDeletion),
+    heldManifests: access.read(deletionList.heldManifests),
+    previewRestore: access.readAll(previewRestore),
+    restoreDeletion: access.write("restoreDeletion"),
   } satisfies Partial<Index>;
 }
 
@@ -213,7 +231,7 @@ function collectionOf(access: Access) {
 function spaceOf(access: Access) {
   return {
     blobBytes: access.read(space.blobBytes),
-    listUploads: access.read(space.listUploads),
+    openUploads: access.read(space.openUploads),
   } satisfies Partial<Index>;
 }
 

@@ -99,7 +99,7 @@ export function hasUnlistable(sql: Sql): boolean {
 }
 
 /** Policy stops in a repository where a manifest or a tag cannot be read (INV-7). */
-function isUnjudgeable(sql: Sql, repositoryId: number): boolean {
+export function isUnjudgeable(sql: Sql, repositoryId: number): boolean {
   return (
     hasUnlistable(sql) ||
     sql.has("SELECT 1 FROM manifests WHERE repository_id = ? AND unreadable = 1", repositoryId) ||

@@ -34,7 +34,7 @@ export class StoredBytes implements DiskSpace {
     const { index, storage, pause } = this.#parts;
     let bytes = 0;
     for (let after: string | null = null; ;) {
-      const page: readonly UploadFact[] = await index.listUploads({ after, limit: uploadsAtOnce });
+      const page: readonly UploadFact[] = await index.openUploads({ after, limit: uploadsAtOnce });
       for (const { repository, id } of page) {
         bytes += (await storage.stat(uploadDataPath(repository, id)))?.sizeBytes ?? 0;
       }

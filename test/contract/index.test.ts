@@ -12,6 +12,8 @@ import { acceptContract, mountContract, uploadContract } from "./index/pushing-c
 import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 import { usageContract } from "./index/usage-contract.ts";
+import { restoreContract } from "./index/restore-contract.ts";
+import { restorableContract } from "./index/restorable-contract.ts";
 
 // A slow disk and a busy machine are no failure.
 setDefaultTimeout(300_000);
@@ -27,6 +29,8 @@ for (const driver of [memoryDriver, fileDriver]) {
     namesContract(driver);
     deleteContract(driver);
     deletionsContract(driver);
+    restorableContract(driver);
+    restoreContract(driver);
     redoContract(driver);
     condemnContract(driver);
     removalContract(driver);

@@ -50,3 +50,19 @@ export interface HeldTag {
 /** Why a push was refused; nothing was changed. */
 export type Denial =
   ({ readonly kind: "immutable" } & HeldTag) | ({ readonly kind: "quota" } & QuotaUse);
+
+/** When a client deletes, and by which rules of the repository something stays. */
+export interface DeletionTerms {
+  readonly nowMs: number;
+  readonly immutable: readonly ImmutableRule[];
+}
+
+/** `immutable`: nothing was changed, for the sake of the tag that is held. */
+export type DeleteOutcome = "deleted" | "unknown" | "immutable";
+
+export interface ManifestDeletion {
+  readonly outcome: DeleteOutcome;
+  readonly tags: readonly Tag[];
+  /** With `immutable`. */
+  readonly held?: HeldTag;
+}

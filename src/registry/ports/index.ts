@@ -12,25 +12,26 @@ import type {
 } from "../../oci/index.ts";
 import type {
   BlobFact,
-  Caller,
+  LeaseTerms,
   ManifestFact,
   Page,
   ReferrerFact,
   TreePlace,
   UploadFact,
 } from "./facts.ts";
-import type { Denial, HeldTag, ImmutableRule, PushBounds, QuotaUse } from "./bounds.ts";
+import type {
+  DeleteOutcome,
+  DeletionTerms,
+  Denial,
+  ManifestDeletion,
+  PushBounds,
+  QuotaUse,
+} from "./bounds.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
+import type { DeletionIndex } from "./deletion-index.ts";
 import type { SpaceIndex } from "./space-index.ts";
 import type { UsageIndex } from "./usage-index.ts";
-
-/** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
-export interface LeaseTerms {
-  readonly caller: Caller;
-  readonly nowMs: number;
-  readonly graceMs: number;
-}
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -65,46 +66,22 @@ export interface RedoRecord {
   readonly value: Digest | null;
 }
 
-/** `immutable`: nothing was changed, for the sake of the tag that is held. */
-export type DeleteOutcome = "deleted" | "unknown" | "immutable";
-
-export interface ManifestDeletion {
-  readonly outcome: DeleteOutcome;
-  readonly tags: readonly Tag[];
-  /** With `immutable`. */
-  readonly held?: HeldTag;
-}
-
 export interface UnlinkOutcome {
   readonly outcome: "deleted" | "unknown" | "needed";
   /** With `needed`: manifests of the repository that refer to the blob, at most 10. */
   readonly neededBy: readonly Digest[];
 }
 
-/** When a client deletes, and by which rules of the repository something stays. */
-export interface DeletionTerms {
-  readonly nowMs: number;
-  readonly immutable: readonly ImmutableRule[];
-}
-
-/** Who deleted a manifest that may be brought back, when, and why. */
-export interface RestorableDeletion {
-  readonly nowMs: number;
-  readonly deletedBy: Caller;
-  /** `client`: by a request. Policies will have their own. */
-  readonly reason: "client";
-  /** Of the repository: what they hold stays. */
-  readonly immutable?: readonly ImmutableRule[];
-}
-
 export type * from "./bounds.ts";
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
+export type * from "./deletion-index.ts";
 export type * from "./facts.ts";
 export type * from "./space-index.ts";
 export type * from "./usage-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex, SpaceIndex, UsageIndex {
+export interface Index
+  extends CollectionIndex, ComparisonIndex, DeletionIndex, SpaceIndex, UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
@@ -196,13 +173,10 @@ export interface Index extends CollectionIndex, ComparisonIndex, SpaceIndex, Usa
     digest: Digest,
     terms: number | DeletionTerms,
   ): Promise<ManifestDeletion>;
-  /** Likewise; what a restore needs is held until the deletion is released (INV-6). */
-  deleteRestorably(
-    repository: RepositoryName,
-    digest: Digest,
-    deletion: RestorableDeletion,
-  ): Promise<ManifestDeletion>;
-  /** A tag that is held stays. `terms` a number: when; nothing is held. */
+  /**
+   * The tag goes, unless it is held, and nothing is left to bring it back. `terms` a number: when; nothing
+   * is held. Deletions that can be undone: deletion-index.ts.
+   */
   deleteTag(
     repository: RepositoryName,
     tag: Tag,

@@ -5,5 +5,5 @@ export interface SpaceIndex {
   /** Bytes of all blobs that are there, condemned ones not counted. One row. */
   blobBytes(): Promise<number>;
   /** Open uploads in the order of their ids. */
-  listUploads(page: Page): Promise<readonly UploadFact[]>;
+  openUploads(page: Page): Promise<readonly UploadFact[]>;
 }

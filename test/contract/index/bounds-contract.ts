@@ -9,6 +9,7 @@ import type {
 import { collect } from "./collect.ts";
 import type { IndexDriver } from "./fixture.ts";
 import { worldOf } from "./harness.ts";
+import { deleteImage, deleteTag, deletionBy, listed, readHeld, restore, tagsIn } from "./undo.ts";
 import { blobNo, hourMs, repo, tag } from "./world.ts";
 
 const releases: ImmutableRule = { name: "releases", tags: ["v*", "!*-dev"] };
@@ -106,6 +107,52 @@ export function immutableContract(driver: IndexDriver): void {
       const subject = await world().image("a", { blobs: [1] });
       await world().image("a", { blobs: [2], subject, tags: ["v1"] });
       expect((await index.deleteManifest(repo("a"), subject, terms)).outcome).toBe("deleted");
+    });
+
+    test("deletions that can be undone leave it alone, too, and record nothing", async () => {
+      const { index } = world();
+      const child = await world().image("a", { blobs: [1] });
+      const parent = await world().put("a", { children: [child], tags: ["v1", "latest"] });
+      const other = await world().image("a", { blobs: [2], tags: ["other"] });
+      const deletion = { ...deletionBy(world()), immutable: [releases] };
+      const kept = { rule: "releases", tag: tag("v1"), digest: parent.digest };
+      const wanted = { repository: repo("a"), tag: tag("v1") };
+      expect(await index.deleteTagRestorably(wanted, deletion)).toEqual({
+        outcome: "immutable",
+        digest: parent.digest,
+        held: kept,
+      });
+      for (const digest of [child, parent.digest]) {
+        const refused = await index.deleteImage({ repository: repo("a"), digest }, deletion);
+        expect(refused).toMatchObject({ outcome: "immutable", manifests: [], held: kept });
+      }
+      expect(await listed(world())).toEqual([]);
+      expect(
+        (await index.deleteImage({ repository: repo("a"), digest: other }, deletion)).outcome,
+      ).toBe("deleted");
+      const whole = await index.deleteRepository(repo("a"), deletion);
+      expect(whole).toMatchObject({ outcome: "immutable", more: false, held: kept });
+      expect(await tagsIn(world(), "a")).toEqual([tag("latest"), tag("v1")]);
+    });
+
+    test("a restore does not move it, asked to or not", async () => {
+      await blobs();
+      await put(1, ["v1"]);
+      await deleteTag(world(), "a", "v1");
+      await put(2, ["v1"]);
+      const now = await world().index.findTag(repo("a"), tag("v1"));
+      for (const forceTags of [false, true]) {
+        const outcome = await restore(
+          world(),
+          { repository: repo("a"), tag: tag("v1") },
+          {
+            forceTags,
+            bounds: held,
+          },
+        );
+        expect(outcome).toMatchObject({ outcome: "taken", taken: [{ tag: tag("v1") }] });
+      }
+      expect(await world().index.findTag(repo("a"), tag("v1"))).toEqual(now);
     });
 
     test("holds in its repository alone", async () => {
@@ -237,6 +284,33 @@ export function quotaContract(driver: IndexDriver): void {
         bounds: { immutable: [], quotas: [quotaOf({ tags: 9 }), quotaOf({ manifests: 4 })] },
       });
       expect(both.outcome).toMatchObject({ denied: { measure: "manifests", limit: 4 } });
+    });
+
+    test("a restore is an acceptance: over the quota nothing comes back, within it does", async () => {
+      await put(1, {}, ["x"]);
+      await put(2, {}, ["y"]);
+      const digest = (await world().index.findTag(repo("a"), tag("x")))?.digest ?? blobNo(0);
+      await deleteImage(world(), "a", digest);
+      await world().owed();
+      const before = await usage();
+      const [entry] = await listed(world());
+      const asked = await readHeld(world(), entry?.id ?? 0);
+      const denied = await world().index.restoreDeletion({
+        ...asked,
+        bounds: bounded({ manifests: 1 }),
+      });
+      expect(denied).toMatchObject({
+        outcome: "denied",
+        denied: { kind: "quota", measure: "manifests", use: 2, limit: 1 },
+      });
+      expect(await usage()).toEqual(before);
+      expect(await world().owed()).toEqual([]);
+      expect(await listed(world())).toHaveLength(1);
+      const restored = await world().index.restoreDeletion({
+        ...asked,
+        bounds: bounded({ manifests: 2 }),
+      });
+      expect(restored).toMatchObject({ outcome: "restored", tags: [tag("x")] });
     });
 
     test.each([

@@ -73,6 +73,8 @@ export class World {
   readonly tree: TreeFixture;
   readonly graceMs = hourMs;
   nowMs = 1_700_000_000_000;
+  /** Manifests that were put, accepted or not. */
+  readonly contents = new Map<Digest, Content>();
 
   constructor(fixture: IndexFixture) {
     this.index = fixture.index;
@@ -108,6 +110,7 @@ export class World {
   /** Pushes a manifest by its tags or, without any, by its digest. */
   async put(repository: string, push: Push): Promise<Content & { outcome: AcceptOutcome }> {
     const content = contentOf(push);
+    this.contents.set(content.digest, content);
     const tags = push.tags ?? [];
     const outcome = await this.index.acceptManifest({
       repository: repo(repository),
