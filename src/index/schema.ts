@@ -286,6 +286,6 @@ export const migrations: readonly string[] = [
   own + facts,
   deletions + runs,
   reserve,
-  usageFacts + usageOfOldFacts + usageHistory,
   undo,
+  usageFacts + usageOfOldFacts + usageHistory,
 ];
