@@ -1,6 +1,7 @@
 // Puts the watch over the storage's load together, and what makes room. A part of compose.ts: it knows
 // every room too, and decides nothing that a room could decide.
 import type { Config } from "./config/index.ts";
+import { uploadAgeMs } from "./config-mapping.ts";
 import { type Collector, pauseFor, systemTimers } from "./gc/index.ts";
 import { type ApplyRetention, DiskWatch, Relief, StoredBytes } from "./pressure/index.ts";
 import { type Clock, systemClock } from "./registry/ports/clock.ts";
@@ -80,6 +81,7 @@ export function reliefOf(
       keepDeletedMs: gc.keepDeletedMs,
       untagged: gc.untagged,
       foreignGraceMs: gc.graceMs,
+      uploadAgeMs: uploadAgeMs(config),
     },
   });
 }

@@ -40,9 +40,7 @@ export function boundsOf({ immutable, quotas }: Config): Bounds {
 /** Null: the server does not collect by itself. */
 export function scheduleOptions(config: Config): ScheduleOptions | null {
   const { gc, storage } = config;
-  const { readOnly, uploadPurging } = storage.maintenance;
-  if (!gc.enabled || readOnly.enabled) return null;
-  const purges = uploadPurging.enabled && !uploadPurging.dryRun;
+  if (!gc.enabled || storage.maintenance.readOnly.enabled) return null;
   return {
     intervalMs: gc.intervalMs,
     window: gc.window,
@@ -52,8 +50,14 @@ export function scheduleOptions(config: Config): ScheduleOptions | null {
     untagged: gc.untagged,
     keepDeletedMs: gc.keepDeletedMs,
     foreignGraceMs: gc.graceMs,
-    uploadAgeMs: purges ? uploadPurging.ageMs : null,
+    uploadAgeMs: uploadAgeMs(config),
   };
+}
+
+/** Null: abandoned uploads are left alone. */
+export function uploadAgeMs({ storage }: Config): number | null {
+  const { enabled, dryRun, ageMs } = storage.maintenance.uploadPurging;
+  return enabled && !dryRun ? ageMs : null;
 }
 
 export function httpOptions(config: Config): HttpOptions {

@@ -5,5 +5,6 @@ export { collectionLines } from "./collection-lines.ts";
 export { type CollectionParts, pauseFor } from "./collection-parts.ts";
 export { parseCollectOptions } from "./collect-options.ts";
 export { Collector } from "./collector.ts";
+export { policyOf } from "./plan.ts";
 export { CollectionSchedule, type ScheduleOptions, systemTimers, type Timers } from "./schedule.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";

@@ -8,9 +8,10 @@ const hour = 3_600_000;
 class World {
   nowMs = 100 * hour;
   percent = 95;
-  deletions = 0;
-  /** How much a collection frees that leaves so much to deletions; taken once. */
+  /** How much a collection frees that leaves so many hours to deletions; taken once. */
   readonly frees = new Map<number, number>();
+  /** Whether there is always something to collect, or only what `frees` says. */
+  alwaysDue = false;
   readonly asked: number[] = [];
   readonly options: CollectOptions[] = [];
   readonly lines: string[] = [];
@@ -26,7 +27,14 @@ class World {
     this.relief = new Relief({
       collector: { collect: (options, _tell, signal) => this.#collect(options, signal) },
       index: {
-        keptDeletions: () => Promise.resolve({ count: this.deletions, newestMs: null }),
+        collectionDue: ({ nowMs, deletedBeforeMs, policy, uploadsIdleSinceMs }) => {
+          expect([nowMs - policy.untaggedBeforeMs, uploadsIdleSinceMs]).toEqual([5, nowMs - 9]);
+          const keptHours = (nowMs - deletedBeforeMs) / hour;
+          return Promise.resolve({
+            due: this.alwaysDue || this.frees.has(keptHours),
+            nextMs: null,
+          });
+        },
       },
       watch: {
         measure: () => Promise.resolve({ usedBytes: this.percent, capacityBytes: 100 }),
@@ -42,6 +50,7 @@ class World {
         keepDeletedMs: 24 * hour,
         untagged: { delete: true, olderThanMs: 5 },
         foreignGraceMs: 7,
+        uploadAgeMs: 9,
       },
       ...parts,
     });
@@ -67,7 +76,6 @@ class World {
 describe("making room", () => {
   test("what nothing holds is enough: deletions can still be undone", async () => {
     const world = new World();
-    world.deletions = 3;
     world.frees.set(24, 10);
     await world.wake();
     expect(world.asked).toEqual([24]);
@@ -83,10 +91,12 @@ describe("making room", () => {
 
   test("then the oldest deletions, and no more of them than needed", async () => {
     const world = new World();
-    world.deletions = 3;
+    world.frees.set(12, 2);
     world.frees.set(6, 10);
+    world.frees.set(0, 10);
     await world.wake();
-    expect(world.asked).toEqual([24, 12, 6]);
+    expect(world.asked).toEqual([12, 6]);
+    expect(world.percent).toBe(83);
   });
 
   test("then all of them, and then rules under pressure, step by step", async () => {
@@ -95,14 +105,13 @@ describe("making room", () => {
       applyRetention: async (isEnough) => {
         do {
           steps += 1;
-          world.percent -= 3;
+          world.frees.set(0, 3);
         } while (!(await isEnough()));
       },
     });
-    world.deletions = 3;
     await world.wake();
     expect(steps).toBe(3);
-    expect(world.asked).toEqual([24, 12, 6, 3, 0, 0, 0, 0]);
+    expect(world.asked).toEqual([0, 0, 0]);
     expect(world.percent).toBe(86);
   });
 
@@ -110,25 +119,24 @@ describe("making room", () => {
     const world = new World({
       applyRetention: () => Promise.reject(new Error("not to be called")),
     });
-    world.deletions = 1;
     world.frees.set(0, 10);
     await world.wake();
     expect(world.lines).toEqual(["info room was made: the storage is 85.0% full"]);
   });
 
-  test("without deletions it is not asked for them", async () => {
+  test("where nothing is due nothing is collected", async () => {
     const world = new World();
     await world.wake();
-    expect(world.asked).toEqual([24]);
+    expect(world.asked).toEqual([]);
   });
 
   test("when nothing helps it says what would, and waits longer and longer", async () => {
     const world = new World();
     const tries: number[] = [];
     for (let second = 0; second < 1_200; second += 5) {
-      const before = world.asked.length;
+      const before = world.lines.length;
       await world.wake();
-      if (world.asked.length > before) tries.push(second);
+      if (world.lines.length > before) tries.push(second);
       world.nowMs += 5_000;
     }
     expect(tries).toEqual([0, 60, 180, 420, 720, 1020]);
@@ -146,12 +154,13 @@ describe("making room", () => {
     world.percent = 95;
     world.frees.set(24, 10);
     await world.wake();
-    expect(world.asked).toEqual([24, 24, 24]);
+    expect(world.asked).toEqual([24, 24]);
   });
 
   test("a collection that fails is told of, and tried again later", async () => {
     const world = new World();
     world.fails = new Error("the disk is on fire");
+    world.alwaysDue = true;
     await world.wake();
     await world.wake();
     expect(world.lines).toEqual(["warn making room failed, next try in 60 s: the disk is on fire"]);
@@ -160,6 +169,7 @@ describe("making room", () => {
   test("one at a time, and none until tree and index agree or after a stop", async () => {
     const agreement = Promise.withResolvers<void>();
     const world = new World({ agreed: () => agreement.promise });
+    world.frees.set(24, 10);
     world.relief.wake();
     world.relief.wake();
     await Promise.resolve();

@@ -2,7 +2,7 @@
 // than needed: what nothing holds; what only can still be restored, oldest deletion first; what retention
 // rules with `onpressure` give up, oldest pulled first. One at a time; when nothing helps, it waits longer
 // and longer. Decides nothing about what goes. Documentation: docs/limits.md.
-import type { CollectOptions, Collector } from "../gc/index.ts";
+import { type CollectOptions, type Collector, policyOf } from "../gc/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { DiskUse } from "../registry/ports/disk-space.ts";
 import type { CollectionIndex } from "../registry/ports/index.ts";
@@ -13,7 +13,7 @@ import { percentText } from "./marks.ts";
 const backOffMs = { least: 60_000, most: 300_000 } as const;
 
 /** How much of `gc.keepdeleted` is left to deletions, step by step, so that the oldest are let go first. */
-const keptShares = [1 / 2, 1 / 4, 1 / 8, 0] as const;
+const keptShares = [1, 1 / 2, 1 / 4, 1 / 8, 0] as const;
 
 /** Removes what its rules would give up, in small steps, until `isEnough`, which is asked after each. */
 export type ApplyRetention = (
@@ -23,7 +23,7 @@ export type ApplyRetention = (
 
 export interface ReliefParts {
   readonly collector: Pick<Collector, "collect">;
-  readonly index: Pick<CollectionIndex, "keptDeletions">;
+  readonly index: Pick<CollectionIndex, "collectionDue">;
   readonly watch: {
     measure(): Promise<DiskUse>;
     isClearOf(mark: Mark, use: DiskUse): boolean;
@@ -41,6 +41,8 @@ export interface ReliefParts {
     readonly keepDeletedMs: number;
     readonly untagged: { readonly delete: boolean; readonly olderThanMs: number };
     readonly foreignGraceMs: number;
+    /** Uploads untouched for this long are abandoned; null: they are left alone. */
+    readonly uploadAgeMs: number | null;
   };
 }
 
@@ -107,11 +109,8 @@ export class Relief {
 
   /** Whether the storage is below the mark now. */
   async #makeRoom(): Promise<boolean> {
-    const { options, applyRetention, index, clock } = this.#parts;
-    if (await this.#collect(options.keepDeletedMs)) return true;
+    const { options, applyRetention } = this.#parts;
     for (const share of keptShares) {
-      const { count } = await index.keptDeletions(clock.now() - options.keepDeletedMs);
-      if (count === 0) break;
       if (await this.#collect(Math.floor(options.keepDeletedMs * share))) return true;
     }
     if (applyRetention === undefined) return false;
@@ -123,12 +122,28 @@ export class Relief {
     return isEnough;
   }
 
+  /** If there is anything to collect. Whether the storage is below the mark now. */
   async #collect(keepDeletedMs: number): Promise<boolean> {
     const { collector, watch } = this.#parts;
     const { signal } = this.#stopped;
     signal.throwIfAborted();
-    await collector.collect(this.#asked(keepDeletedMs), () => undefined, signal);
+    if (await this.#isDue(keepDeletedMs)) {
+      await collector.collect(this.#asked(keepDeletedMs), () => undefined, signal);
+    }
     return watch.isClearOf("collect", await watch.measure());
+  }
+
+  async #isDue(keepDeletedMs: number): Promise<boolean> {
+    const { index, clock, options } = this.#parts;
+    const { uploadAgeMs } = options;
+    const nowMs = clock.now();
+    const found = await index.collectionDue({
+      nowMs,
+      policy: policyOf(this.#asked(keepDeletedMs), nowMs),
+      deletedBeforeMs: nowMs - keepDeletedMs,
+      uploadsIdleSinceMs: uploadAgeMs === null ? null : nowMs - uploadAgeMs,
+    });
+    return found.due;
   }
 
   #asked(keepDeletedMs: number): CollectOptions {
