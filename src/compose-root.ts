@@ -15,6 +15,7 @@ import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
 import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
 import type { DiskWatch } from "./pressure/index.ts";
+import { auditTo } from "./registry/audit.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
@@ -167,9 +168,12 @@ async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void
     await root.agreement.rebuild(signal, await reindexProgress(root.index, start.asked));
   }
   // A comparison would mend what verify is to find, and a server answers before it begins to compare.
-  else if (command !== "garbage-collect") await root.agreement.buildIfIncomplete();
+  else if (!needsAgreement.has(command)) await root.agreement.buildIfIncomplete();
   else await root.agreement.begin();
 }
+
+/** What removes things, or brings them back, by the index: it has to know all that the tree has (INV-8). */
+const needsAgreement: ReadonlySet<string> = new Set(["garbage-collect", "delete", "restore"]);
 
 const never = new AbortController().signal;
 
@@ -217,6 +221,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     treeLookup: () => (agreement.isAgreed ? null : lookup),
     bounds: boundsOf(config),
     loadLine: watch ?? unboundedLoad,
+    audit: auditTo(logger),
     options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);

@@ -20,6 +20,7 @@ import { RootOwnedError } from "./owner/owner-lock.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
+import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -112,6 +113,14 @@ async function runCommand(
       const report = await root.collector.collect(options, asker.tell, asker.signal);
       return report.ok ? 0 : 1;
     }
+    case "delete":
+      await root.agreement.wait(asker.signal);
+      return await runDelete({ ...root.services, index: root.index }, request.options, asker);
+    case "restore":
+      await root.agreement.wait(asker.signal);
+      return await runRestore(root.services.restores, request.options, asker);
+    case "restore-list":
+      return await tellDeletions(root.services.deletions, request.options, asker);
     case "garbage-collect-history":
       return await tellHistory(root.index, request.options, asker);
     case "verify":

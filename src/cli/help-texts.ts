@@ -13,6 +13,8 @@ Examples:
   registry garbage-collect -m config.yml        also remove manifests that no tag leads to
   registry verify config.yml                    check that index, tree and blobs agree
   registry verify --hash --repair config.yml    read every byte, move altered ones away, say what to push
+  registry delete app:v1 config.yml             delete a tag, an image (app@sha256:...) or a repository
+  registry restore --list config.yml            what was deleted and can be brought back: registry restore app:v1
   registry reindex config.yml                   build the index again from the tree
   registry config config.yml                    show the effective configuration
 
@@ -57,6 +59,32 @@ Examples:
   registry verify --json config.yml | tail -n 1 | jq .   one document a line, the summary last
 
 Without --repair it changes nothing; the server may be running. Exit code: 0 when everything is in order, else 1.
+${configurationText}`;
+
+export const deleteHelp = `
+Examples:
+  registry delete app:v1 config.yml             the tag; its image stays, untagged
+  registry delete app@sha256:0123... config.yml the image: its tags, what only it names, its signatures
+  registry delete --dry-run app config.yml      what a whole repository would be
+  registry delete --yes old/app config.yml      the whole repository; it leaves the catalogue at once
+
+It can be undone for gc.keepdeleted (24h): registry restore --list. The space comes back after that, by the
+background collection, or at once by registry garbage-collect. The server may be running. It needs
+storage.delete.enabled. The last argument is the configuration if it is a path or ends with .yml or .yaml.
+Exit code: 0, or 1 when something was not there.
+${configurationText}`;
+
+export const restoreHelp = `
+Examples:
+  registry restore --list config.yml            what was deleted, by whom and when, and until when it can be restored
+  registry restore --list --repository "team/**" config.yml
+  registry restore app:v1 config.yml            the youngest deletion that took this tag
+  registry restore app@sha256:0123... config.yml   the image, with its tags, children and signatures
+  registry restore app#12 config.yml            by the number that --list shows
+  registry restore --dry-run app config.yml     everything that was deleted in a repository
+
+A tag that names something else by now is not moved, unless --force-tags is given. What a collection has let
+go is gone. The server may be running. Exit code: 0, or 1 when something could not be restored.
 ${configurationText}`;
 
 export const reindexHelp = `

@@ -4,10 +4,12 @@ import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { withPlainSwitches } from "./classic-flags.ts";
 import { runConfig } from "./config.ts";
+import { type DeleteFlags, runDelete } from "./delete.ts";
 import { runGarbageCollect } from "./garbage-collect.ts";
 import type { GarbageCollectFlags } from "./garbage-collect-options.ts";
 import * as help from "./help-texts.ts";
 import { runReindex } from "./reindex.ts";
+import { type RestoreFlags, runRestore } from "./restore.ts";
 import { runServe } from "./serve.ts";
 import { runVerify, type VerifyFlags } from "./verify.ts";
 
@@ -33,6 +35,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     });
   addGarbageCollect(program, finish);
   addVerify(program, finish);
+  addDelete(program, finish);
+  addRestore(program, finish);
   program
     .command("reindex")
     .description("build the index again from the tree")
@@ -101,6 +105,41 @@ function addVerify(program: Command, finish: Finish): void {
     .action(async (path: string | undefined, flags: VerifyFlags) => {
       finish(await runVerify(path, flags, packageJson.version));
     });
+}
+
+function addDelete(program: Command, finish: Finish): void {
+  program
+    .command("delete")
+    .description("delete tags, images or whole repositories, so that it can be undone for a while")
+    .argument("<names...>", "repository[:tag|@digest]…, then perhaps the configuration")
+    .option("-d, --dry-run", "show what would go, and delete nothing")
+    .option("--yes", "delete whole repositories, too")
+    .option("--json", "print one JSON document a name")
+    .addHelpText("after", help.deleteHelp)
+    .action(async (names: readonly string[], flags: DeleteFlags) => {
+      finish(await runDelete(names, flags, packageJson.version));
+    });
+}
+
+function addRestore(program: Command, finish: Finish): void {
+  program
+    .command("restore")
+    .description("bring back what was deleted; --list shows what can be")
+    .argument("[names...]", "repository[:tag|@digest]…, then perhaps the configuration")
+    .option("--list", "show what can be restored, the youngest first, and restore nothing")
+    .option("--repository <glob>", "with --list: only of these; may be given again", gather, [])
+    .option("-d, --dry-run", "show what would be restored, and restore nothing")
+    .option("--force-tags", "move tags that name something else by now")
+    .option("--json", "print one JSON document a line")
+    .addHelpText("after", help.restoreHelp)
+    .action(async (names: readonly string[], flags: RestoreFlags) => {
+      finish(await runRestore(names, flags, packageJson.version));
+    });
+}
+
+/** Of a flag that may be given more than once. */
+function gather(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
 }
 
 function plainArguments(program: Command, argv: readonly string[]): readonly string[] {

@@ -4,6 +4,7 @@ import { type Digest, digestFromBytes, type RepositoryName, type Tag } from "../
 import type {
   Deletion,
   ImageDeletion,
+  Page,
   RepositoryDeletion,
   TagDeletion,
 } from "../registry/ports/index.ts";
@@ -52,8 +53,16 @@ export function deleteImage(
   const held = findHolderOf(sql, row, deletion.immutable);
   if (held !== null) return { outcome: "immutable", tags: [], manifests: [], held };
   const top: ManifestRow = { ...image, ...row };
-  // All of it is read while it is there.
-  const going = goesWith(sql, top, deletion.nowMs);
+  return deleteWithAll(sql, goesWith(sql, top, { leasesAtMs: deletion.nowMs }), deletion);
+}
+
+/** Deletes the first one, as an image, and the others with it. */
+function deleteWithAll(
+  sql: Sql,
+  going: readonly [ManifestRow, ...ManifestRow[]],
+  deletion: Deletion,
+): ImageDeletion {
+  const [top] = going;
   if (deletion.isRestorable) recordDeletion(sql, top, { ...deletion, what: "image" });
   const { nowMs } = deletion;
   let tags: readonly Tag[] = [];
@@ -71,19 +80,25 @@ const imageManifestsMax = 500;
  * The image, then children and referrers, each after what leads to it (INV-4). In a repository that cannot
  * be judged something unread may name them: there the image goes alone (INV-7).
  */
-function goesWith(sql: Sql, top: ManifestRow, nowMs: number): ManifestRow[] {
-  const going = new Map<number, ManifestRow>([[top.blobId, top]]);
+function goesWith(
+  sql: Sql,
+  top: ManifestRow,
+  { leasesAtMs }: Pick<Going, "leasesAtMs">,
+): [ManifestRow, ...ManifestRow[]] {
   if (isUnjudgeable(sql, top.repositoryId)) return [top];
+  const going = new Set([top.blobId]);
+  const rows: [ManifestRow, ...ManifestRow[]] = [top];
   // Whatever is added has its own children and referrers looked at, those that had to stay so far again.
-  for (const one of going.values()) {
+  for (const one of rows) {
     for (const { blobId, digest } of hangingOn(sql, one)) {
-      if (going.size >= imageManifestsMax) return [...going.values()];
+      if (rows.length >= imageManifestsMax) return rows;
       const row = { ...top, blobId, digest };
-      if (going.has(blobId) || isKept(sql, row, { going, nowMs })) continue;
-      going.set(blobId, row);
+      if (going.has(blobId) || isKept(sql, row, { going, leasesAtMs })) continue;
+      going.add(blobId);
+      rows.push(row);
     }
   }
-  return [...going.values()];
+  return rows;
 }
 
 /** Manifests of the repository that it names, and its referrers there. */
@@ -104,12 +119,13 @@ function hangingOn(sql: Sql, row: Leased): { blobId: number; digest: Digest }[] 
 }
 
 interface Going {
-  readonly going: ReadonlyMap<number, ManifestRow>;
-  readonly nowMs: number;
+  readonly going: ReadonlySet<number>;
+  /** Leases that are live then count; null: none does, everything goes anyhow. */
+  readonly leasesAtMs: number | null;
 }
 
 /** By a tag, by a live lease (INV-5: somebody is about to name it), or by what leads to it and stays. */
-function isKept(sql: Sql, row: Leased, { going, nowMs }: Going): boolean {
+function isKept(sql: Sql, row: Leased, { going, leasesAtMs }: Going): boolean {
   const { repositoryId, blobId } = row;
   const isHeld = sql.has(
     `SELECT 1 WHERE EXISTS (SELECT 1 FROM tags WHERE blob_id = ?2 AND repository_id = ?1)
@@ -117,7 +133,7 @@ function isKept(sql: Sql, row: Leased, { going, nowMs }: Going): boolean {
          WHERE blob_id = ?2 AND repository_id = ?1 AND expires_at > ?3)`,
     repositoryId,
     blobId,
-    nowMs,
+    leasesAtMs ?? Number.MAX_SAFE_INTEGER,
   );
   if (isHeld) return true;
   // Two more than go: if there are that many, one of them stays. One that leads to itself keeps nothing.
@@ -147,10 +163,10 @@ export function deleteRepository(
     if (page.manifests >= pageManifestsMax) return done(true);
     const top = topOfAny(sql, { repository, repositoryId });
     if (top === null) break;
-    const { outcome, manifests, tags, held } = deleteImage(sql, top, deletion);
-    if (outcome === "immutable") {
-      return { ...done(false), outcome, ...(held === undefined ? {} : { held }) };
-    }
+    const held = findHolderOf(sql, top, deletion.immutable);
+    if (held !== null) return { ...done(false), outcome: "immutable", held };
+    const going = goesWith(sql, top, { leasesAtMs: null });
+    const { manifests, tags } = deleteWithAll(sql, going, deletion);
     page.images += 1;
     page.manifests += manifests.length;
     page.tags += tags.length;
@@ -210,14 +226,53 @@ function leadingTo(sql: Sql, row: Leased, limit: number): number[] {
     .map(({ blobId }) => blobId);
 }
 
-export function listUploads(sql: Sql, repository: RepositoryName, limit: number): string[] {
+export function listUploads(sql: Sql, repository: RepositoryName, page: Page): string[] {
   const repositoryId = findRepository(sql, repository);
   if (repositoryId === null) return [];
   return sql
     .all<{ id: string }>(
-      "SELECT id FROM uploads INDEXED BY uploads_by_repository WHERE repository_id = ? LIMIT ?",
+      `SELECT id FROM uploads INDEXED BY uploads_by_repository
+       WHERE repository_id = ? AND id > ? ORDER BY id LIMIT ?`,
       repositoryId,
-      limit,
+      page.after ?? "",
+      page.limit,
     )
     .map(({ id }) => id);
+}
+
+export function previewImageDeletion(
+  sql: Sql,
+  image: { readonly repository: RepositoryName; readonly digest: Digest },
+  nowMs: number,
+): ImageDeletion {
+  const row = manifestRow(sql, image);
+  if (row === null) return { outcome: "unknown", tags: [], manifests: [] };
+  const going = goesWith(sql, { ...image, ...row }, { leasesAtMs: nowMs });
+  return {
+    outcome: "deleted",
+    tags: sql
+      .all<{ tag: Tag }>(
+        "SELECT name AS tag FROM tags WHERE blob_id = ? AND repository_id = ? ORDER BY name",
+        row.blobId,
+        row.repositoryId,
+      )
+      .map(({ tag }) => tag),
+    manifests: going.map(({ digest }) => digest),
+  };
+}
+
+/** Counting goes no further than this. */
+const countedTagsMax = 10_000;
+
+export function previewRepositoryDeletion(
+  sql: Sql,
+  repository: RepositoryName,
+): { manifests: number; tags: number } | null {
+  const row = sql.get<{ manifests: number; tags: number }>(
+    `SELECT manifests, (SELECT count(*) FROM (
+       SELECT 1 FROM tags WHERE repository_id = r.id LIMIT ${countedTagsMax}
+     )) AS tags FROM repositories r WHERE name = ?`,
+    repository,
+  );
+  return row === null || row.manifests + row.tags === 0 ? null : row;
 }

@@ -3,12 +3,15 @@
 import {
   type Digest,
   digestFromBytes,
+  isDigestReference,
   type NameGlobs,
   parseGlobs,
+  type Reference,
+  type RepositoryName,
   type Tag,
 } from "../oci/index.ts";
 import type { HeldTag, ImmutableRule } from "../registry/ports/index.ts";
-import type { Leased } from "./rows.ts";
+import { findBlobRow, findRepository, type Leased } from "./rows.ts";
 import { namedKind } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 
@@ -57,6 +60,21 @@ function targetOf(sql: Sql, repositoryId: number, tag: Tag): Digest | null {
     tag,
   );
   return row === null ? null : digestFromBytes(row.digest);
+}
+
+export function findHeld(
+  sql: Sql,
+  wanted: { readonly repository: RepositoryName; readonly reference: Reference },
+  rules: readonly ImmutableRule[],
+): HeldTag | null {
+  const { repository, reference } = wanted;
+  const repositoryId = findRepository(sql, repository);
+  if (repositoryId === null) return null;
+  if (!isDigestReference(reference)) {
+    return findHeldTag(sql, { repositoryId, tags: [reference], digest: null }, rules);
+  }
+  const blobId = findBlobRow(sql, reference)?.id;
+  return blobId === undefined ? null : findHolderOf(sql, { repositoryId, blobId }, rules);
 }
 
 /** A tag that a rule holds and that would lose its manifest, or a part of what it names, with this one. */

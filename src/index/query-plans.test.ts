@@ -38,10 +38,13 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "findAndLeaseManifest",
   "acceptManifest",
   "deleteManifest",
+  "findHeld",
   "deleteRestorably",
   "deleteTagRestorably",
   "deleteImage",
   "deleteRepository",
+  "previewImageDeletion",
+  "previewRepositoryDeletion",
   "listUploads",
   "listDeletions",
   "findDeletion",
@@ -80,7 +83,7 @@ const firstOfRepository: Allowed = [
   [/^SEARCH \w+ USING (PRIMARY KEY|COVERING INDEX \w+) \(repository_id=\?\)$/, "as many as asked"],
 ];
 const isFirstOfRepository = (text: string): boolean =>
-  /^SELECT [^()]* WHERE repository_id = \? LIMIT (1|\?)$/.test(text);
+  / WHERE repository_id = (\?|r\.id) (AND id > \? ORDER BY id )?LIMIT (\?|\d+)(?!\w)/.test(text);
 
 /** Elsewhere: steps whose cost follows the whole of a table, each with the reason why it may. */
 const allowedElsewhere: Allowed = [
@@ -166,6 +169,8 @@ async function runEverything(): Promise<void> {
     await world.blob("a", blobNo(2));
     const held = { nowMs: world.nowMs, immutable: [{ name: "one", tags: ["z"] }] };
     await index.deleteTag(repo("a"), tag("z"), held);
+    await index.findHeld(repo("a"), tag("z"), held.immutable);
+    await index.findHeld(repo("a"), parent.digest, held.immutable);
     await index.deleteTag(repo("a"), tag("x"), held);
     await index.deleteManifest(repo("a"), parent.digest, held);
     await lookAtDeletions(world, child);
@@ -232,7 +237,9 @@ async function undoAll(world: World): Promise<void> {
   await deleteImage(world, "e", parent.digest);
   await restore(world, wantedOf("e", parent.digest));
   await index.deleteRepository(repo("e"), deletionBy(world));
-  await index.listUploads(repo("e"), 9);
+  await index.previewImageDeletion({ repository: repo("e"), digest: one }, world.nowMs);
+  await index.previewRepositoryDeletion(repo("e"));
+  await index.listUploads(repo("e"), { after: null, limit: 9 });
   await listed(world);
   await listed(world, repo("e"));
   const { nowMs } = world;

@@ -238,7 +238,8 @@ function carryOut(sql: Sql, plan: Plan, { terms }: Restore): void {
   // What does not come back now can still come back by itself.
   for (const { tag } of taken) splitTag(sql, record.id, tag);
   for (const { digest } of manifests.values()) {
-    if (digest !== record.digest) splitTags(sql, repository, digest);
+    const isRestored = digest === record.digest && record.tag === "";
+    if (!isRestored) splitTags(sql, repository, digest);
   }
   for (const one of manifests.values())
     accept(sql, { repositoryId, record, one, nowMs: terms.nowMs });
@@ -263,7 +264,10 @@ function carryOut(sql: Sql, plan: Plan, { terms }: Restore): void {
   release(sql, record.id, terms.nowMs);
 }
 
-/** A child that was deleted by itself comes back for its parent's sake: its tags stay restorable. */
+/**
+ * A manifest that was deleted by itself comes back for the sake of something else, its parent or a tag that
+ * had been deleted before: its other tags stay restorable.
+ */
 function splitTags(sql: Sql, repository: RepositoryName, digest: Digest): void {
   const id = findRecord(sql, { repository, digest, tag: "" });
   if (id === null) return;

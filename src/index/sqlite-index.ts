@@ -7,10 +7,11 @@ import type { RepositoryName } from "../oci/index.ts";
 import type { Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
-import { listUploads } from "./deleting-images.ts";
+import * as deletingImages from "./deleting-images.ts";
 import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
+import { findHeld } from "./immutable.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
@@ -190,7 +191,9 @@ function deletionsOf(access: Access) {
     deleteTagRestorably: access.write("deleteTagRestorably"),
     deleteImage: access.write("deleteImage"),
     deleteRepository: access.write("deleteRepository"),
-    listUploads: access.readAll(listUploads),
+    previewImageDeletion: access.readAll(deletingImages.previewImageDeletion),
+    previewRepositoryDeletion: access.read(deletingImages.previewRepositoryDeletion),
+    listUploads: access.readAll(deletingImages.listUploads),
     listDeletions: access.readAll(deletionList.listDeletions),
     findDeletion: access.readAll(deletionList.findDeletion),
     heldManifests: access.read(deletionList.heldManifests),
@@ -229,7 +232,9 @@ function collectionOf(access: Access) {
 }
 
 function spaceOf(access: Access) {
+  const held = access.readAll(findHeld);
   return {
+    findHeld: (repository, reference, immutable) => held({ repository, reference }, immutable),
     blobBytes: access.read(space.blobBytes),
     openUploads: access.read(space.openUploads),
   } satisfies Partial<Index>;

@@ -2,6 +2,7 @@
 export * from "./digest.ts";
 export * from "./errors.ts";
 export * from "./globs.ts";
+export * from "./image-names.ts";
 export * from "./manifest.ts";
 export * from "./media-types.ts";
 export * from "./names.ts";

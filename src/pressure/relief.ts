@@ -52,6 +52,7 @@ export class Relief {
   #running: Promise<void> | null = null;
   #failures = 0;
   #notBeforeMs = 0;
+  #freedBytes = 0;
 
   constructor(parts: ReliefParts) {
     this.#parts = parts;
@@ -81,6 +82,7 @@ export class Relief {
     const { log, watch, agreed } = this.#parts;
     try {
       await agreed(this.#stopped.signal);
+      this.#freedBytes = 0;
       const isEnough = await this.#makeRoom();
       const full = percentText(await watch.measure());
       if (isEnough) {
@@ -88,6 +90,8 @@ export class Relief {
         log.info(`room was made: the storage is ${full} full`);
         return;
       }
+      // Pushes have been as quick as the collector: the next measurement has it go on.
+      if (this.#freedBytes > 0) return;
       const waitMs = this.#backOff();
       log.warn(
         `the storage is still ${full} full, and nothing more can be freed now; next try in ${waitMs / 1000} s. Delete images, give retention rules onpressure: true, or make the disk larger`,
@@ -128,7 +132,9 @@ export class Relief {
     const { signal } = this.#stopped;
     signal.throwIfAborted();
     if (await this.#isDue(keepDeletedMs)) {
-      await collector.collect(this.#asked(keepDeletedMs), () => undefined, signal);
+      const asked = this.#asked(keepDeletedMs);
+      const { bytes } = await collector.collect(asked, () => undefined, signal);
+      this.#freedBytes += bytes;
     }
     return watch.isClearOf("collect", await watch.measure());
   }

@@ -21,6 +21,8 @@ export interface BoundsOptions {
   readonly quotas: readonly (Quota & { readonly repositories: NameGlobs })[];
 }
 
+export const noBounds: PushBounds = { immutable: [], quotas: [] };
+
 export class Bounds {
   readonly #options: BoundsOptions;
 

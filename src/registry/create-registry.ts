@@ -2,21 +2,28 @@
 import { BlobService } from "./blobs.ts";
 import { ContentCache } from "./content-cache.ts";
 import { CatalogService } from "./catalog.ts";
+import { DeletionService } from "./deletions.ts";
 import { ManifestService } from "./manifests.ts";
 import type { Registry } from "./registry.ts";
+import { RestoreService } from "./restores.ts";
 import type { ServiceParts } from "./services.ts";
 import { UploadService } from "./uploads.ts";
 
 export interface RegistryServices extends Registry {
   readonly uploads: UploadService;
+  readonly deletions: DeletionService;
+  readonly restores: RestoreService;
 }
 
 export function createRegistry(parts: ServiceParts): RegistryServices {
   const cache = new ContentCache();
+  const uploads = new UploadService(parts);
   return {
     blobs: new BlobService(parts, cache),
-    uploads: new UploadService(parts),
+    uploads,
     manifests: new ManifestService(parts, cache),
     catalog: new CatalogService(parts),
+    deletions: new DeletionService(parts, uploads),
+    restores: new RestoreService(parts),
   };
 }

@@ -23,7 +23,7 @@ import { unboundedLoad } from "./load-line.ts";
 import { requiredOf } from "./manifest-validation.ts";
 import type { Caller, DeleteOutcome, ManifestFact, Page, ReferrerFact } from "./ports/index.ts";
 import type { AcceptedManifest, ManifestContent, Manifests, PutManifest } from "./registry.ts";
-import { leaseTerms, type ServiceParts } from "./services.ts";
+import { leaseTerms, restorableUntilMs, type ServiceParts } from "./services.ts";
 
 /** Files looked at before the loop gets a turn again; a look takes microseconds. */
 const statsAtOnce = 128;
@@ -232,19 +232,24 @@ export class ManifestService implements Manifests {
     await this.#parts.treeLookup()?.manifest(repository, reference);
     const outcome = isDigestReference(reference)
       ? await this.#deleteManifest(repository, reference, caller)
-      : await this.#deleteTag(repository, reference);
+      : await this.#deleteTag(repository, reference, caller);
+    this.#parts.audit?.record({
+      action: "delete",
+      what: isDigestReference(reference) ? "manifest" : "tag",
+      repository,
+      reference,
+      actor: { caller, from: caller },
+      outcome,
+      reason: "client",
+      restorableUntilMs: outcome === "deleted" ? restorableUntilMs(this.#parts) : null,
+    });
     if (outcome === "unknown") throw unknownManifest(repository, reference);
     this.#parts.followTree();
   }
 
-  async #deleteTag(repository: RepositoryName, tag: Tag): Promise<DeleteOutcome> {
-    const { index, clock, bounds } = this.#parts;
-    const immutable = bounds?.immutableIn(repository) ?? [];
-    const outcome = await index.deleteTag(repository, tag, { nowMs: clock.now(), immutable });
-    if (outcome === "immutable") {
-      throw heldError(repository, { rule: bounds?.immutableRuleOf(repository, tag) ?? "", tag });
-    }
-    return outcome;
+  get #isKept(): boolean {
+    const { keepDeletedMs = 0, readOnly } = this.#parts.options;
+    return keepDeletedMs > 0 && !readOnly;
   }
 
   async #deleteManifest(
@@ -252,18 +257,36 @@ export class ManifestService implements Manifests {
     digest: Digest,
     deletedBy: Caller,
   ): Promise<DeleteOutcome> {
-    const { index, clock, options, bounds } = this.#parts;
+    const { index, clock, bounds } = this.#parts;
     const immutable = bounds?.immutableIn(repository) ?? [];
     // Which tags the tree has is known before one of them could lose what it names (INV-8).
     if (immutable.length > 0) await this.#parts.treeLookup()?.repository(repository);
     const nowMs = clock.now();
-    const deletion = { nowMs, deletedBy, reason: "client", immutable } as const;
-    const isKept = (options.keepDeletedMs ?? 0) > 0 && !options.readOnly;
-    const { outcome, held } = isKept
+    const deletion = { nowMs, deletedBy, reason: "client", immutable };
+    const { outcome, held } = this.#isKept
       ? await index.deleteRestorably(repository, digest, deletion)
       : await index.deleteManifest(repository, digest, { nowMs, immutable });
     if (held !== undefined) throw heldError(repository, held);
     return outcome;
+  }
+
+  async #deleteTag(
+    repository: RepositoryName,
+    tag: Tag,
+    deletedBy: Caller,
+  ): Promise<DeleteOutcome> {
+    const { index, clock, bounds } = this.#parts;
+    const immutable = bounds?.immutableIn(repository) ?? [];
+    const nowMs = clock.now();
+    if (!this.#isKept) {
+      const outcome = await index.deleteTag(repository, tag, { nowMs, immutable });
+      if (outcome !== "immutable") return outcome;
+      throw heldError(repository, { rule: bounds?.immutableRuleOf(repository, tag) ?? "", tag });
+    }
+    const deletion = { nowMs, deletedBy, reason: "client", isRestorable: true, immutable };
+    const { outcome, held } = await index.deleteTagRestorably({ repository, tag }, deletion);
+    if (held !== undefined) throw heldError(repository, held);
+    return outcome === "deleted" ? "deleted" : "unknown";
   }
 
   listReferrers(

@@ -33,7 +33,7 @@ export interface Blobs {
     range?: { readonly start: number; readonly end: number },
   ): Promise<BlobBody | Uint8Array>;
   /** @throws BlobUnknownError, DeniedError naming the manifests that need it. */
-  delete(repository: RepositoryName, digest: Digest): Promise<void>;
+  delete(repository: RepositoryName, digest: Digest, caller: Caller): Promise<void>;
   /** Null: it cannot be mounted, so upload it. `from` null: from wherever the blob is known. */
   mount(mount: {
     readonly digest: Digest;
@@ -121,7 +121,7 @@ export interface Manifests {
    */
   put(put: PutManifest): Promise<AcceptedManifest>;
   /**
-   * By digest: its tags go too, and it can be brought back for a while. By tag: only the tag.
+   * By digest: its tags go too. By tag: only the tag. Either can be brought back for a while.
    * @throws ManifestUnknownError, NameUnknownError, DeniedError by an immutable tag
    */
   delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void>;

@@ -113,6 +113,22 @@ export class UploadService implements Uploads {
     });
   }
 
+  /** Cancels an upload; one that is receiving bytes when these have arrived, which is not waited for. */
+  async end(repository: RepositoryName, id: string): Promise<void> {
+    if (!this.#sessions.locks.isHeld(id)) {
+      await this.cancel(repository, id);
+      return;
+    }
+    this.#cleaning.add(`ending upload ${id}`, async () => {
+      try {
+        await this.cancel(repository, id);
+      } catch (error) {
+        // Its client was faster.
+        if (!(error instanceof BlobUploadUnknownError)) throw error;
+      }
+    });
+  }
+
   /** Ends an upload that nobody has touched since then. False: somebody has meanwhile. */
   expire(upload: UploadFact, idleSinceMs: number): Promise<boolean> {
     const { repository, id } = upload;

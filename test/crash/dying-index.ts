@@ -38,6 +38,8 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   deleteTagRestorably: "changes",
   deleteImage: "changes",
   deleteRepository: "changes",
+  previewImageDeletion: "looks",
+  previewRepositoryDeletion: "looks",
   listUploads: "looks",
   listDeletions: "looks",
   findDeletion: "looks",
@@ -92,6 +94,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   hasUnlistable: "looks",
   blobBytes: "looks",
   openUploads: "looks",
+  findHeld: "looks",
   repositoryUsage: "looks",
 };
 

@@ -74,7 +74,7 @@ async function perform(world: World, step: Step, noting: Noting): Promise<void> 
       await services.manifests.delete(step.repository, step.digest, caller);
       break;
     case "delete-blob":
-      await services.blobs.delete(step.repository, step.digest);
+      await services.blobs.delete(step.repository, step.digest, caller);
       break;
     case "wrong-upload":
       await refuseUpload(world, step.repository);

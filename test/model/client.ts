@@ -323,7 +323,7 @@ export async function deleteBlob(
   const free = there && !here.names(digest);
   const answer = await request(both, {
     decides: "unlinkBlob",
-    ask: () => real.world.services.blobs.delete(repository, digest),
+    ask: () => real.world.services.blobs.delete(repository, digest, deleter),
     effect: () => free && here.removeLayer(digest),
   });
   expectAnswer(answer, free, there ? DeniedError : BlobUnknownError);

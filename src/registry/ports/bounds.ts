@@ -1,13 +1,22 @@
 // What the configuration allows a repository to hold and to change, as plain data: it goes into the
 // transaction that accepts or deletes, so that no race gets past it. Only the rules that concern the
 // repository are handed over. Who decides which those are: registry/bounds.ts.
-import type { Digest, Tag } from "../../oci/index.ts";
+import type { Digest, Reference, RepositoryName, Tag } from "../../oci/index.ts";
 
 /** Tags that are never moved and never deleted by a client, once they name a manifest. */
 export interface ImmutableRule {
   readonly name: string;
   /** Globs of tags, as `parseGlobs` reads them. */
   readonly tags: readonly string[];
+}
+
+export interface BoundsIndex {
+  /** The tag that would keep this one, or (a digest) this manifest, from being deleted now; null: none. */
+  findHeld(
+    repository: RepositoryName,
+    reference: Reference,
+    immutable: readonly ImmutableRule[],
+  ): Promise<HeldTag | null>;
 }
 
 /** What is counted of a repository: distinct bytes of its manifests and all that they need. */

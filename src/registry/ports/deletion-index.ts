@@ -3,7 +3,7 @@
 // restored, made void by a push, or released by a collection. Design: docs/design/garbage-collection.md.
 import type { Digest, ParsedManifest, RepositoryName, Tag } from "../../oci/index.ts";
 import type { Denial, HeldTag, ImmutableRule, ManifestDeletion, PushBounds } from "./bounds.ts";
-import type { Caller, LeaseTerms } from "./facts.ts";
+import type { Caller, LeaseTerms, Page } from "./facts.ts";
 
 /** Who deletes, when, and why. */
 export interface RestorableDeletion {
@@ -181,8 +181,17 @@ export interface DeletionIndex {
    * stay: those without a lease are the collector's, those with one belong to a push under way.
    */
   deleteRepository(repository: RepositoryName, deletion: Deletion): Promise<RepositoryDeletion>;
-  /** Uploads of the repository that are open, at most `limit`. */
-  listUploads(repository: RepositoryName, limit: number): Promise<readonly string[]>;
+  /** What `deleteImage` would take now. Changes nothing. */
+  previewImageDeletion(
+    image: { readonly repository: RepositoryName; readonly digest: Digest },
+    nowMs: number,
+  ): Promise<ImageDeletion>;
+  /** What is in a repository for `deleteRepository` to take, tags counted up to 10,000; null: nothing. */
+  previewRepositoryDeletion(
+    repository: RepositoryName,
+  ): Promise<{ readonly manifests: number; readonly tags: number } | null>;
+  /** Uploads of the repository that are open, in byte order. */
+  listUploads(repository: RepositoryName, page: Page): Promise<readonly string[]>;
 
   /** The youngest first; stable under change: an entry comes once or, made or ended meanwhile, not at all. */
   listDeletions(page: DeletionPage): Promise<readonly DeletionEntry[]>;

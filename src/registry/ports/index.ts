@@ -20,6 +20,7 @@ import type {
   UploadFact,
 } from "./facts.ts";
 import type {
+  BoundsIndex,
   DeleteOutcome,
   DeletionTerms,
   Denial,
@@ -81,7 +82,7 @@ export type * from "./space-index.ts";
 export type * from "./usage-index.ts";
 
 export interface Index
-  extends CollectionIndex, ComparisonIndex, DeletionIndex, SpaceIndex, UsageIndex {
+  extends BoundsIndex, CollectionIndex, ComparisonIndex, DeletionIndex, SpaceIndex, UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */

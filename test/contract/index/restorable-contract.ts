@@ -180,6 +180,14 @@ function deletionOfEachKindContract(driver: IndexDriver): void {
       expect((await listed(world(), repo("a"))).length).toBe(61);
     });
 
+    test("of a repository, what was pushed just now goes with its image", async () => {
+      const child = await world().image("a", { blobs: [1], caller: "bob" });
+      const parent = await world().put("a", { children: [child], tags: ["x"] });
+      await world().put("a", { config: blobNo(1), subject: parent.digest });
+      const deleted = await world().index.deleteRepository(repo("a"), deletionBy(world()));
+      expect(deleted).toMatchObject({ images: 1, manifests: 3, tags: 1, more: false });
+    });
+
     test("of a repository, a push under way goes on: what it has leased stays", async () => {
       const { index } = world();
       await world().image("a", { blobs: [1], tags: ["x"] });
@@ -187,8 +195,8 @@ function deletionOfEachKindContract(driver: IndexDriver): void {
       const upload = { id: "u", repository: repo("a"), startedAtMs: 1, terms: world().terms() };
       await index.beginUpload(upload);
       await index.deleteRepository(repo("a"), deletionBy(world()));
-      expect(await index.listUploads(repo("a"), 9)).toEqual(["u"]);
-      expect(await index.listUploads(repo("b"), 9)).toEqual([]);
+      expect(await index.listUploads(repo("a"), { after: null, limit: 9 })).toEqual(["u"]);
+      expect(await index.listUploads(repo("b"), { after: null, limit: 9 })).toEqual([]);
       await collectKeeping(true);
       expect(await index.findBlob(repo("a"), blobNo(2))).not.toBeNull();
       const { outcome } = await world().put("a", { layers: [blobNo(2)], tags: ["y"] });

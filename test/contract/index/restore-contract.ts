@@ -233,6 +233,20 @@ export function restoreContract(driver: IndexDriver): void {
       expect(await pull("a", "x")).toBe(digests[0]);
     });
 
+    test("of a tag deleted before its manifest: the manifest's other tags stay restorable", async () => {
+      const digest = await world().image("a", { blobs: [1], tags: ["x", "y"] });
+      await deleteTag(world(), "a", "x");
+      await world().deleteRestorably(repo("a"), digest);
+      expect(await restore(world(), wantedOf("a", "x"))).toMatchObject({
+        manifests: [digest],
+        tags: tagNames(["x"]),
+      });
+      expect(await pull("a", "y")).toBeUndefined();
+      expect(await restore(world(), wantedOf("a", "y"))).toMatchObject({ outcome: "restored" });
+      expect(await pull("a", "y")).toBe(digest);
+      expect(await listed(world())).toEqual([]);
+    });
+
     test("after a rebuild of the facts", async () => {
       const { index } = world();
       const digest = await world().image("a", { blobs: [1], tags: ["x"] });

@@ -1,4 +1,5 @@
 // Deleting and undoing through the port, as the registry does it: what a deletion holds is read, then restored.
+import { expect } from "bun:test";
 import type { Digest, RepositoryName, Tag } from "../../../src/oci/index.ts";
 import type {
   Deletion,
@@ -26,7 +27,10 @@ export async function deleteImage(
   digest: Digest,
 ): Promise<readonly Digest[]> {
   const image = { repository: repo(name), digest };
-  return (await world.index.deleteImage(image, deletionBy(world))).manifests;
+  const foretold = await world.index.previewImageDeletion(image, world.nowMs);
+  const deletion = await world.index.deleteImage(image, deletionBy(world));
+  expect(deletion).toEqual({ ...foretold, tags: foretold.tags.toSorted() });
+  return deletion.manifests;
 }
 
 /** `name:tag`, or the manifest by its digest. */
