@@ -141,6 +141,7 @@ describe("making room", () => {
       world.nowMs += 5_000;
     }
     expect(tries).toEqual([0, 60, 180, 420, 720, 1020]);
+    expect(world.asked).toEqual([]);
     expect(world.lines[0]).toBe(
       "warn the storage is still 95.0% full, and nothing more can be freed now; next try in 60 s. Delete images, give retention rules onpressure: true, or make the disk larger",
     );
@@ -155,6 +156,24 @@ describe("making room", () => {
     }
     expect(world.asked).toEqual([0, 0, 0]);
     expect(world.lines).toEqual([]);
+  });
+
+  test("what has become garbage meanwhile ends the waiting, at most every five seconds", async () => {
+    const world = new World();
+    await world.wake();
+    world.frees.set(0, 0);
+    world.nowMs += 4_999;
+    await world.wake();
+    expect(world.asked).toEqual([]);
+    world.nowMs += 1;
+    await world.wake();
+    // It freed nothing: told once, not again.
+    expect(world.asked).toEqual([0]);
+    expect(world.lines).toHaveLength(1);
+    world.frees.set(0, 10);
+    world.nowMs += 5_000;
+    await world.wake();
+    expect(world.lines.slice(1)).toEqual(["info room was made: the storage is 85.0% full"]);
   });
 
   test("a success ends the waiting", async () => {

@@ -9,8 +9,12 @@ import type { CollectionIndex } from "../registry/ports/index.ts";
 import type { Mark } from "./marks.ts";
 import { percentText } from "./marks.ts";
 
-/** After an attempt that did not help the next one waits this long, twice as long each time, up to the most. */
+/**
+ * After an attempt that did not help the next one waits this long, twice as long each time, up to the most;
+ * when something has become garbage meanwhile, only for the rest.
+ */
 const backOffMs = { least: 60_000, most: 300_000 } as const;
+const restMs = 5_000;
 
 /** How much of `gc.keepdeleted` is left to deletions, step by step, so that the oldest are let go first. */
 const keptShares = [1, 1 / 2, 1 / 4, 1 / 8, 0] as const;
@@ -52,6 +56,8 @@ export class Relief {
   #running: Promise<void> | null = null;
   #failures = 0;
   #notBeforeMs = 0;
+  /** Until then only what has become garbage meanwhile is a reason to try again. */
+  #inVainUntilMs = 0;
   #freedBytes = 0;
 
   constructor(parts: ReliefParts) {
@@ -61,7 +67,9 @@ export class Relief {
   /** Begins to make room, unless that is under way or was in vain a short while ago. */
   wake(): void {
     if (this.#running !== null || this.#stopped.signal.aborted) return;
-    if (this.#parts.clock.now() < this.#notBeforeMs) return;
+    const nowMs = this.#parts.clock.now();
+    // A clock that was set back must not make it wait for years.
+    if (nowMs < this.#notBeforeMs && nowMs > this.#notBeforeMs - backOffMs.most) return;
     this.#running = this.#run().finally(() => {
       this.#running = null;
     });
@@ -82,23 +90,30 @@ export class Relief {
     const { log, watch, agreed } = this.#parts;
     try {
       await agreed(this.#stopped.signal);
+      const wasInVain = this.#parts.clock.now() < this.#inVainUntilMs;
+      if (wasInVain && !(await this.#isDue(0))) return;
       this.#freedBytes = 0;
       const isEnough = await this.#makeRoom();
       const full = percentText(await watch.measure());
       if (isEnough) {
         this.#failures = 0;
+        this.#inVainUntilMs = 0;
         log.info(`room was made: the storage is ${full} full`);
         return;
       }
       // Pushes have been as quick as the collector: the next measurement has it go on.
       if (this.#freedBytes > 0) return;
+      this.#notBeforeMs = this.#parts.clock.now() + restMs;
+      if (wasInVain) return;
       const waitMs = this.#backOff();
+      this.#inVainUntilMs = this.#parts.clock.now() + waitMs;
       log.warn(
         `the storage is still ${full} full, and nothing more can be freed now; next try in ${waitMs / 1000} s. Delete images, give retention rules onpressure: true, or make the disk larger`,
       );
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
       const waitMs = this.#backOff();
+      this.#notBeforeMs = this.#parts.clock.now() + waitMs;
       const why = error instanceof Error ? error.message : String(error);
       log.warn(`making room failed, next try in ${waitMs / 1000} s: ${why}`);
     }
@@ -107,7 +122,6 @@ export class Relief {
   #backOff(): number {
     const waitMs = Math.min(backOffMs.most, backOffMs.least * 2 ** this.#failures);
     this.#failures += 1;
-    this.#notBeforeMs = this.#parts.clock.now() + waitMs;
     return waitMs;
   }
 
