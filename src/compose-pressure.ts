@@ -65,7 +65,7 @@ export function reliefOf(
     readonly agreement: Agreement;
     readonly watch: DiskWatch;
   },
-  parts: { readonly log: Log; readonly applyRetention?: ApplyRetention },
+  parts: { readonly log: Log; readonly applyRetention: ApplyRetention | null },
 ): Relief | null {
   if (config.storage.maintenance.readOnly.enabled) return null;
   const { gc } = config;

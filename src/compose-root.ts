@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { diskWatchOf } from "./compose-pressure.ts";
+import { pullLogOf, retentionOf } from "./compose-retention.ts";
 import { boundsOf, serviceOptions } from "./config-mapping.ts";
 import { Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
@@ -23,9 +24,11 @@ import { unboundedLoad } from "./registry/load-line.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
+import type { PullLog } from "./registry/pull-log.ts";
 import type { Reports } from "./registry/services.ts";
 import { TreeFollower } from "./registry/tree-follower.ts";
 import { UploadExpiry } from "./registry/upload-expiry.ts";
+import type { Retention } from "./retention/index.ts";
 import { openIndexOrSetAside, renewalOf, suspectDamage } from "./renewal.ts";
 import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
 import { MemoryStorage } from "./storage/memory.ts";
@@ -47,6 +50,7 @@ export interface OpenRoot {
   readonly agreement: Agreement;
   /** Null: how full the storage gets is not watched. */
   readonly watch: DiskWatch | null;
+  readonly retention: Retention;
   /** Where this process listens, for the messages of those who come later. */
   announce(address: string): void;
   /** Resolves when the root cannot be worked on any more. */
@@ -172,8 +176,14 @@ async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void
   else await root.agreement.begin();
 }
 
-/** What removes things, or brings them back, by the index: it has to know all that the tree has (INV-8). */
-const needsAgreement: ReadonlySet<string> = new Set(["garbage-collect", "delete", "restore"]);
+/** What removes things, brings them back or foretells it by the index, which has to know all of the tree (INV-8). */
+const needsAgreement: ReadonlySet<string> = new Set([
+  "garbage-collect",
+  "delete",
+  "restore",
+  "retention-preview",
+  "retention-apply",
+]);
 
 const never = new AbortController().signal;
 
@@ -209,6 +219,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     },
   });
   const watch = diskWatchOf(config, { index, storage, rootDirectory, clock }, logTo(logger));
+  const pulls = pullLogOf(config, { index, clock, reports });
   const services = createRegistry({
     index,
     storage,
@@ -218,6 +229,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     followTree: () => {
       follower.wake();
     },
+    ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
     bounds: boundsOf(config),
     loadLine: watch ?? unboundedLoad,
@@ -251,20 +263,24 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     expiry,
     agreement,
     watch,
+    retention: retentionOf(config, { index, pulls, follower }),
     announce: (address) => lock?.announce(address),
     failed: failing.promise,
-    close: () => closeRoot({ agreement, collector, services, follower }, owned),
+    close: () => closeRoot({ agreement, collector, services, follower, pulls }, owned),
   };
 }
 
 async function closeRoot(
-  parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower">,
+  parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower"> & {
+    readonly pulls: PullLog | null;
+  },
   { index, lock }: Owned,
 ): Promise<void> {
   try {
     await parts.agreement.stop();
     await parts.collector.stop();
     await parts.services.uploads.settle();
+    await parts.pulls?.stop();
     await parts.follower.stop();
     await parts.follower.catchUp();
   } finally {

@@ -2,6 +2,7 @@
 // could decide for itself. How a root is opened: compose-root.ts.
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { reliefOf } from "./compose-pressure.ts";
+import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
@@ -40,9 +41,19 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const servers: RunningServer[] = [];
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
+  const retention = retentionSchedule(config, root, logger);
   const { tree, watch } = root;
   const relief =
-    watch === null ? null : reliefOf(config, { ...root, watch }, { log: logTo(logger) });
+    watch === null
+      ? null
+      : reliefOf(
+          config,
+          { ...root, watch },
+          {
+            log: logTo(logger),
+            applyRetention: retentionUnderPressure(config, root.retention),
+          },
+        );
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
@@ -63,6 +74,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     health.start();
     expiry?.start();
     schedule?.start();
+    retention?.start();
     scrub?.start(root.agreement.wait(signal));
     await watch?.start(relief);
     return {
@@ -72,11 +84,13 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         health.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
+        const retained = retention?.stop();
         await watch?.stop();
         const relieved = relief?.stop();
         await control?.stop();
         await expiry?.stop();
         await collected;
+        await retained;
         await relieved;
         await scrub?.stop();
         for (const running of servers) await running.stop();
@@ -131,6 +145,11 @@ async function runCommand(
         request.options,
         asker,
       );
+    case "retention-preview":
+    case "retention-apply": {
+      const what = request.command === "retention-apply" ? "apply" : "preview";
+      return await runRetention(root, { what, options: request.options }, asker);
+    }
     case "reindex":
       await root.agreement.compareAgain(
         asker.signal,

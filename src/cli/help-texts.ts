@@ -15,6 +15,7 @@ Examples:
   registry verify --hash --repair config.yml    read every byte, move altered ones away, say what to push
   registry delete app:v1 config.yml             delete a tag, an image (app@sha256:...) or a repository
   registry restore --list config.yml            what was deleted and can be brought back: registry restore app:v1
+  registry retention preview config.yml         show which tags the retention rules would remove
   registry reindex config.yml                   build the index again from the tree
   registry config config.yml                    show the effective configuration
 
@@ -85,6 +86,20 @@ Examples:
 
 A tag that names something else by now is not moved, unless --force-tags is given. What a collection has let
 go is gone. The server may be running. Exit code: 0, or 1 when something could not be restored.
+${configurationText}`;
+
+export const retentionHelp = `
+Examples:
+  registry retention preview config.yml                     what would go, by which rule, and the bytes
+  registry retention preview --all config.yml               also what stays, and what keeps it
+  registry retention preview --rule ci-builds config.yml    one rule only
+  registry retention preview --repository 'ci/**' config.yml
+  registry retention apply config.yml                       remove it now
+  registry retention preview --json config.yml | jq 'select(.kind == "tag") | .tag'
+
+The rules are those of config.yml (section retention), also while a server runs with other ones; the server
+applies its own on their interval. What goes can be restored for gc.keepdeleted, and then comes back as disk space
+with the next collection; registry garbage-collect gives it back at once. Needs storage.delete.enabled.
 ${configurationText}`;
 
 export const reindexHelp = `

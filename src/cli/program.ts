@@ -10,6 +10,7 @@ import type { GarbageCollectFlags } from "./garbage-collect-options.ts";
 import * as help from "./help-texts.ts";
 import { runReindex } from "./reindex.ts";
 import { type RestoreFlags, runRestore } from "./restore.ts";
+import { type RetentionFlags, runRetention } from "./retention.ts";
 import { runServe } from "./serve.ts";
 import { runVerify, type VerifyFlags } from "./verify.ts";
 
@@ -37,6 +38,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addVerify(program, finish);
   addDelete(program, finish);
   addRestore(program, finish);
+  addRetention(program, finish);
   program
     .command("reindex")
     .description("build the index again from the tree")
@@ -140,6 +142,31 @@ function addRestore(program: Command, finish: Finish): void {
 /** Of a flag that may be given more than once. */
 function gather(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
+}
+
+function addRetention(program: Command, finish: Finish): void {
+  const retention = program
+    .command("retention")
+    .description("keep what the retention rules keep: show what would go, or remove it")
+    .addHelpText("after", help.retentionHelp);
+  const texts = {
+    preview: "show tag by tag what would go, by which rule, and the bytes; remove nothing",
+    apply: "remove what the rules do not keep",
+  } as const;
+  for (const what of ["preview", "apply"] as const) {
+    retention
+      .command(what)
+      .description(texts[what])
+      .argument("[config.yml]", "the configuration")
+      .option("--rule <name>", "only this rule; what others judge stays")
+      .option("--repository <glob>", "only repositories that it matches")
+      .option("--all", "also print every tag that stays, and what keeps it")
+      .option("--json", "print one JSON document a line, the summary last")
+      .addHelpText("after", help.retentionHelp)
+      .action(async (path: string | undefined, flags: RetentionFlags) => {
+        finish(await runRetention(what, { path, flags }, packageJson.version));
+      });
+  }
 }
 
 function plainArguments(program: Command, argv: readonly string[]): readonly string[] {

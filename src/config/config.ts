@@ -154,6 +154,29 @@ export interface QuotaConfig {
   readonly contact: string | null;
 }
 
+/** A rule by which tags and untagged manifests are removed. */
+export interface RetentionRuleConfig {
+  /** No other rule has it. */
+  readonly name: string;
+  readonly repositories: NameGlobs;
+  /** Null: it judges no tags, only untagged manifests. */
+  readonly tags: NameGlobs | null;
+  /** What any of these keeps, stays; null: not given. */
+  readonly keep: {
+    /** From 1 on. */
+    readonly newest: number | null;
+    readonly pushedWithinMs: number | null;
+    readonly pulledWithinMs: number | null;
+    readonly matching: NameGlobs | null;
+  };
+  /** Null: untagged manifests are left alone. */
+  readonly untaggedOlderThanMs: number | null;
+  /** More than 0. */
+  readonly intervalMs: number;
+  readonly onPressure: boolean;
+  readonly allowEmpty: boolean;
+}
+
 export interface Config {
   readonly log: LogConfig;
   readonly storage: StorageConfig;
@@ -167,4 +190,6 @@ export interface Config {
   readonly verify: { readonly scrub: ScrubConfig };
   readonly immutable: readonly ImmutableConfig[];
   readonly quotas: readonly QuotaConfig[];
+  /** The first one that matches a tag judges it. */
+  readonly retention: readonly RetentionRuleConfig[];
 }

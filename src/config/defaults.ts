@@ -80,6 +80,9 @@ const scrub: ScrubConfig = { enabled: false, intervalMs: 30 * 24 * hour, rateByt
 // Our own. Only in effect once `storage.watermark` or `storage.maxsize` is given: a program that replaces
 // another one does not begin, unasked, to refuse pushes on a disk that has been 96% full for years.
 const watermark: WatermarkConfig = { warnPercent: 80, collectPercent: 90, refusePercent: 95 };
+// Once a day: what a rule keeps or not changes by days. Nothing is removed for space, and no repository
+// emptied, that nobody has asked for.
+const retention = { intervalMs: 24 * hour, onPressure: false, allowEmpty: false } as const;
 
 const storage = {
   watermark,
@@ -103,5 +106,6 @@ export const defaults = {
   index,
   gc,
   scrub,
+  retention,
   ...limits,
 } as const;

@@ -169,6 +169,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
       immutable: [],
       quotas: [],
+      retention: [],
     });
   });
 

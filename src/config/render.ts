@@ -1,9 +1,16 @@
 // The effective configuration as YAML, in the classic's key names, so that it can be read back as a
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
-import type { Config, GcConfig, LoadLineConfig, StorageConfig } from "./config.ts";
+import type {
+  Config,
+  GcConfig,
+  LoadLineConfig,
+  RetentionRuleConfig,
+  StorageConfig,
+} from "./config.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
+import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
@@ -92,6 +99,29 @@ function toClassic(config: Config): Record<string, unknown> {
       ...(limits.bytes === undefined ? {} : { bytes: formatByteSize(limits.bytes) }),
       ...(contact === null ? {} : { contact }),
     })),
+    retention: config.retention.map(ruleToClassic),
+  };
+}
+
+/** What was not given is left out: an empty list of globs would be refused. */
+function ruleToClassic(rule: RetentionRuleConfig): Record<string, unknown> {
+  const { newest, pushedWithinMs, pulledWithinMs, matching } = rule.keep;
+  const keep = {
+    ...(newest === null ? {} : { newest }),
+    ...(pushedWithinMs === null ? {} : { pushedwithin: formatLongDuration(pushedWithinMs) }),
+    ...(pulledWithinMs === null ? {} : { pulledwithin: formatLongDuration(pulledWithinMs) }),
+    ...(matching === null ? {} : { matching: matching.patterns }),
+  };
+  const olderThanMs = rule.untaggedOlderThanMs;
+  return {
+    name: rule.name,
+    repositories: rule.repositories.patterns,
+    ...(rule.tags === null ? {} : { tags: rule.tags.patterns }),
+    ...(Object.keys(keep).length === 0 ? {} : { keep }),
+    ...(olderThanMs === null ? {} : { untagged: { olderthan: formatLongDuration(olderThanMs) } }),
+    interval: formatLongDuration(rule.intervalMs),
+    onpressure: rule.onPressure,
+    allowempty: rule.allowEmpty,
   };
 }
 

@@ -18,6 +18,7 @@ import {
 } from "./other-sections.ts";
 import { emptyMap, isRawMap } from "./raw-tree.ts";
 import type { RawValue } from "./raw-tree.ts";
+import { retentionSection } from "./retention-section.ts";
 import { storageSection } from "./storage-section.ts";
 import { scalar } from "./value-schemas.ts";
 
@@ -57,6 +58,7 @@ export const configSchema = z
     verify: verifySection,
     immutable: immutableSection,
     quotas: quotasSection,
+    retention: retentionSection,
     ...unbuiltSections,
   })
   .transform((raw): Config => ({
@@ -72,6 +74,7 @@ export const configSchema = z
     verify: raw.verify,
     immutable: raw.immutable,
     quotas: raw.quotas,
+    retention: raw.retention,
   }));
 
 /** No kind of access control, or `none`. */

@@ -25,6 +25,12 @@ export interface BlobSearch {
   readonly entriesMax: number;
 }
 
+/** All that the question whether what names a blob would go needs. */
+interface NamerParts {
+  readonly index: Pick<CollectionParts["index"], "namersOf">;
+  readonly pause: CollectionParts["pause"];
+}
+
 export interface FreedBlobs {
   readonly blobs: readonly BlobFact[];
   readonly links: readonly RepositoryManifest[];
@@ -130,7 +136,7 @@ export function isForeignYoung(
  * one repository, would go: a manifest does not need a layer link to its own bytes.
  */
 export async function areNamersDoomed(
-  search: Pick<BlobSearch, "parts" | "doomed">,
+  search: Pick<BlobSearch, "doomed"> & { readonly parts: NamerParts },
   digest: Digest,
   repository: RepositoryName | null,
 ): Promise<boolean> {

@@ -6,10 +6,12 @@ import * as comparing from "./comparing.ts";
 import * as deleting from "./deleting.ts";
 import * as deletingImages from "./deleting-images.ts";
 import * as deletions from "./deletions.ts";
+import { recordPulls } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
 import { restoreDeletion } from "./restoring.ts";
 import type { Room } from "./room.ts";
+import * as retaining from "./retaining.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
@@ -59,6 +61,10 @@ export const operations = {
   endRun: on(runRecords.endRun),
   interruptRuns: on(runRecords.interruptRuns),
   enqueuePage: on(enqueuePage),
+  recordPulls: on(recordPulls),
+  retireImages: on(retaining.retireImages),
+  retireUntagged: on(retaining.retireUntagged),
+  setRetentionRuns: on(retaining.setRetentionRuns),
   startRebuild: on(comparing.startRebuild),
   loseBytes: on(comparing.loseBytes),
   recordProblems: on(comparing.recordProblems),
@@ -70,7 +76,7 @@ export const operations = {
 
 export type OperationName = keyof typeof operations;
 
-/** What clients add with. Everything else may use the space that is kept for a full disk. */
+/** What clients add with, and what a full disk may do without. Everything else may use the space that is kept for a full disk. */
 export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "beginUpload",
   "touchUpload",
@@ -80,6 +86,7 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "findAndLeaseManifest",
   "acceptManifest",
   "restoreDeletion",
+  "recordPulls",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

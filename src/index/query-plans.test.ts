@@ -3,7 +3,6 @@
 // can be forgotten. There is no ANALYZE in production, and none here: the plans are those that SQLite
 // makes by the shape of the tables alone.
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
-import { Database } from "bun:sqlite";
 import type { Index, RunRecord } from "../registry/ports/index.ts";
 import { collect, missedByQueue } from "../../test/contract/index/collect.ts";
 import { memoryDriver } from "../../test/contract/index/fixture.ts";
@@ -16,7 +15,8 @@ import {
   wantedOf,
 } from "../../test/contract/index/undo.ts";
 import { blobNo, contentOf, repo, tag, World } from "../../test/contract/index/world.ts";
-import { migrate, Sql } from "./sql.ts";
+import { filledIndex } from "../../test/contract/index/filled.ts";
+import { Sql } from "./sql.ts";
 
 /** Methods that a request waits for. The rest belong to collection, comparison, start and stop. */
 const onRequest: ReadonlySet<string> = new Set<keyof Index>([
@@ -157,6 +157,7 @@ async function runEverything(): Promise<void> {
     world.nowMs += 2 * 3_600_000;
     await lookAtAll(world, child);
     await compareAll(world, round);
+    await lookAtRetention(world);
     await index.unlinkBlob(repo("a"), blobNo(2), world.nowMs);
     await index.unlinkBlob(repo("b"), blobNo(2), world.nowMs);
     await index.namersOf(blobNo(2), {
@@ -249,6 +250,44 @@ async function undoAll(world: World): Promise<void> {
   await restore(world, { id: 1 });
 }
 
+async function lookAtRetention(world: World): Promise<void> {
+  const { index, nowMs } = world;
+  const repository = repo("r");
+  const child = await world.image("r", { blobs: [1] });
+  const image = await world.put("r", { children: [child], tags: ["x", "y"] });
+  await world.put("r", { config: blobNo(1), subject: image.digest });
+  await world.image("r", { blobs: [2], tags: [`sha256-${image.digest.slice(7)}.sig`] });
+  const pulls = [{ repository, digest: image.digest, pulledAtMs: nowMs }];
+  await index.markComplete();
+  await index.recordPulls(pulls, { after: null, limit: 9 });
+  await index.recordPulls([], { after: [repository, child], limit: 9 });
+  await index.isJudgeable(repository);
+  await index.untaggedManifests(repository, {
+    after: null,
+    limit: 9,
+    untaggedBeforeMs: nowMs,
+    nowMs,
+  });
+  await index.manifestTies(repository, image.digest, nowMs);
+  world.nowMs += 2 * 3_600_000;
+  const deletion = {
+    nowMs: world.nowMs,
+    deletedBy: "retention",
+    reason: "rule",
+    isRestorable: true,
+  };
+  const facts = await index.retentionTags(repository, { after: null, limit: 9 });
+  for (const { tag: name, ...fact } of facts) {
+    const tags = [{ tag: name, pushedAtMs: fact.pushedAtMs }];
+    const witnesses = [tag("x")];
+    await index.retireImages({ repository, images: [{ ...fact, tags }], witnesses, deletion });
+  }
+  const untaggedBeforeMs = world.nowMs;
+  await index.retireUntagged({ repository, digests: [child], untaggedBeforeMs, deletion });
+  await index.setRetentionRuns(new Map());
+  await index.retentionRuns();
+}
+
 async function compareAll(world: World, round: number): Promise<void> {
   const { index, nowMs } = world;
   const bent = contentOf({ config: blobNo(50 + round) }).digest;
@@ -290,52 +329,6 @@ async function compareAll(world: World, round: number): Promise<void> {
   await index.rootId();
 }
 
-/** As many rows as make a difference, spread as a registry spreads them. */
-function filled(): Sql {
-  const sql = new Sql(new Database(":memory:", { strict: true }));
-  migrate(sql);
-  const rows = (into: string, values: string, count: number): void => {
-    sql.script(`INSERT OR IGNORE INTO ${into}
-      WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
-      SELECT ${values} FROM n`);
-  };
-  rows(
-    "blobs (digest, size, state)",
-    "CAST(printf('%033d', i * 7919 % 1000003) AS BLOB), i, 1",
-    20_000,
-  );
-  rows("repositories (name)", "printf('r%d', i)", 500);
-  rows("layers (repository_id, blob_id)", "i % 500 + 1, i", 20_000);
-  rows(
-    "manifests (repository_id, blob_id, media_type, pushed_at)",
-    "i % 500 + 1, i, 'x', 0",
-    3_000,
-  );
-  rows("named (manifest_id, blob_id, kind)", "i % 3000 + 1, i * 31 % 20000 + 1, 1", 30_000);
-  rows(
-    "tags (repository_id, name, blob_id, moved_at)",
-    "i % 500 + 1, printf('t%d', i), i, 0",
-    3_000,
-  );
-  rows("tag_history (repository_id, name, blob_id)", "i % 500 + 1, printf('t%d', i), i", 6_000);
-  rows("leases (repository_id, caller, blob_id, expires_at)", "i % 500 + 1, 'me', i, i", 5_000);
-  rows(
-    "deletions (what, repository, digest, tag, media_type, size, held_bytes, deleted_at, deleted_by, reason)",
-    "'image', printf('r%d', i % 500 + 1), CAST(i AS BLOB), '', 'x', 1, 1, i, 'me', 'client'",
-    1_000,
-  );
-  rows("deletion_tags (deletion_id, repository, tag)", "i % 1000 + 1, 'r1', i", 3_000);
-  rows(
-    "released_deletions (repository, digest, tag, deleted_at, released_at)",
-    "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i, i, i",
-    1_000,
-  );
-  rows("runs (record)", "'{}'", 1_000);
-  rows("deletion_holds (deletion_id, digest)", "i % 1000 + 1, CAST(i AS BLOB)", 10_000);
-  rows("blob_candidates (repository_id, blob_id, due_at)", "i % 500 + 1, i, i", 5_000);
-  return sql;
-}
-
 const isPlanned = (text: string): boolean => /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)/i.test(text);
 
 function stepsOf(sql: Sql, text: string): string[] {
@@ -366,7 +359,7 @@ describe("query plans", () => {
       } as never);
     }
     await runEverything();
-    sql = filled();
+    sql = filledIndex();
   });
   afterAll(() => {
     for (const name of ["get", "all", "run", "insert"] as const) {

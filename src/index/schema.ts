@@ -273,6 +273,19 @@ CREATE INDEX released_deletions_by_digest ON released_deletions (repository, dig
 CREATE INDEX released_deletions_by_tag ON released_deletions (repository, tag, id);
 `;
 
+/**
+ * When a manifest was last pulled, to the hour. Only the index knows: by name and digest, so that a rebuild
+ * of the facts keeps it.
+ */
+const pulls = `
+CREATE TABLE pulls (
+  repository TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  pulled_at INTEGER NOT NULL,
+  PRIMARY KEY (repository, digest)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [
   ...(facts + usageFacts).matchAll(/CREATE TABLE (\w+)/g),
@@ -287,5 +300,6 @@ export const migrations: readonly string[] = [
   deletions + runs,
   reserve,
   undo,
+  pulls,
   usageFacts + usageOfOldFacts + usageHistory,
 ];

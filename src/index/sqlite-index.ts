@@ -20,6 +20,7 @@ import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
 import { previewRestore } from "./restoring.ts";
 import { listRuns } from "./run-records.ts";
+import * as retaining from "./retaining.ts";
 import * as snapshots from "./snapshots.ts";
 import * as space from "./space.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
@@ -73,6 +74,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...comparisonOf(access),
     ...spaceOf(access),
     ...usageReads(access),
+    ...retentionOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -271,5 +273,20 @@ function comparisonOf(access: Access) {
 function usageReads(access: Access) {
   return {
     repositoryUsage: access.readAll(usage.repositoryUsage),
+  } satisfies Partial<Index>;
+}
+
+function retentionOf(access: Access) {
+  const manifestTies = access.readAll(retaining.manifestTies);
+  return {
+    recordPulls: access.write("recordPulls"),
+    retentionTags: access.readAll(retaining.retentionTags),
+    isJudgeable: access.readAll(retaining.isJudgeable),
+    untaggedManifests: access.readAll(retaining.untaggedManifests),
+    manifestTies: (repository, digest, nowMs) => manifestTies({ repository, digest }, nowMs),
+    retireImages: access.write("retireImages"),
+    retireUntagged: access.write("retireUntagged"),
+    retentionRuns: access.read(retaining.retentionRuns),
+    setRetentionRuns: access.write("setRetentionRuns"),
   } satisfies Partial<Index>;
 }

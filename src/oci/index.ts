@@ -1,4 +1,5 @@
 // The vocabulary of the registry: digests, names, media types, manifests, error codes. Imports nothing.
+export * from "./attachments.ts";
 export * from "./digest.ts";
 export * from "./errors.ts";
 export * from "./globs.ts";

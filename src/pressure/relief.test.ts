@@ -52,6 +52,7 @@ class World {
         foreignGraceMs: 7,
         uploadAgeMs: 9,
       },
+      applyRetention: null,
       ...parts,
     });
   }

@@ -32,8 +32,8 @@ export interface ReliefParts {
     measure(): Promise<DiskUse>;
     isClearOf(mark: Mark, use: DiskUse): boolean;
   };
-  /** Absent: no rule is to be applied under pressure. */
-  readonly applyRetention?: ApplyRetention;
+  /** Null: no rule is to be applied under pressure. */
+  readonly applyRetention: ApplyRetention | null;
   /** Resolves once tree and index agree (INV-8). */
   readonly agreed: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -131,7 +131,7 @@ export class Relief {
     for (const share of keptShares) {
       if (await this.#collect(Math.floor(options.keepDeletedMs * share))) return true;
     }
-    if (applyRetention === undefined) return false;
+    if (applyRetention === null) return false;
     let isEnough = false;
     await applyRetention(async () => {
       isEnough = await this.#collect(0);

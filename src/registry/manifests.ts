@@ -51,7 +51,10 @@ export class ManifestService implements Manifests {
     caller: Caller,
   ): Promise<ManifestFact> {
     if (this.#parts.options.readOnly || !isDigestReference(reference)) {
-      return await this.find(repository, reference);
+      const manifest = await this.find(repository, reference);
+      // Asking what a tag names is how a pull begins, or all of it where the image is there already.
+      this.#parts.pulls?.note(repository, manifest.digest);
+      return manifest;
     }
     const terms = leaseTerms(this.#parts, caller);
     const fact = await this.#askTwice(repository, reference, () =>
@@ -64,7 +67,10 @@ export class ManifestService implements Manifests {
     const fact = await this.#findFact(repository, reference);
     if (fact === null) throw unknownManifest(repository, reference);
     const cached = this.#cache.get(fact.digest);
-    if (cached !== null) return { ...fact, bytes: cached };
+    if (cached !== null) {
+      this.#parts.pulls?.note(repository, fact.digest);
+      return { ...fact, bytes: cached };
+    }
     const path = blobDataPath(fact.digest);
     const bytes = await this.#parts.storage.readSmall(path, manifestBytesMax);
     // Altered bytes are never served as what they are not (INV-9).
@@ -72,6 +78,7 @@ export class ManifestService implements Manifests {
       throw unknownManifest(repository, reference);
     }
     this.#cache.add(fact.digest, bytes);
+    this.#parts.pulls?.note(repository, fact.digest);
     return { ...fact, bytes };
   }
 

@@ -40,6 +40,8 @@ export interface ServiceParts {
   readonly loadLine?: LoadLine;
   /** Hears of deletions and restores; absent: nobody does. */
   readonly audit?: Audit;
+  /** Hears of pulls; absent: nobody does (in read-only mode). */
+  readonly pulls?: { note(repository: RepositoryName, digest: Digest): void };
   readonly options: ServiceOptions;
 }
 

@@ -9,6 +9,7 @@ import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
+import { retentionContract } from "./index/retention-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 import { usageContract } from "./index/usage-contract.ts";
@@ -37,6 +38,7 @@ for (const driver of [memoryDriver, fileDriver]) {
     unreadableContract(driver);
     absorbContract(driver);
     runsContract(driver);
+    retentionContract(driver);
     queueContract(driver);
     usageContract(driver);
   });

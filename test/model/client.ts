@@ -43,7 +43,10 @@ interface Request<Value> {
 }
 
 /** @throws Died. Errors of the registry's vocabulary are answers. */
-async function request<Value>({ real }: Both, wanted: Request<Value>): Promise<Answer<Value>> {
+export async function request<Value>(
+  { real }: Both,
+  wanted: Request<Value>,
+): Promise<Answer<Value>> {
   real.done.clear();
   try {
     const given = await wanted.ask();

@@ -10,6 +10,7 @@ import { repositories, tags } from "./content.ts";
 import { graceMs, type Model } from "./model.ts";
 import * as operate from "./operate.ts";
 import type { Real } from "./real.ts";
+import { retain } from "./retention.ts";
 
 export type Command = fc.AsyncCommand<Model, Real>;
 
@@ -175,6 +176,13 @@ async function deleteAll(both: Both, repository: Where["repository"]): Promise<v
   for (const digest of here.layers) await client.deleteBlob(both, repository, digest);
 }
 
+const retentions = fc
+  .record({ where, tags: someTags })
+  .map(({ where: { repository }, tags: names }): Act => ({
+    says: `retention lets [${names.join(" ")}] go in ${repository}`,
+    does: (both) => retain(both, repository, names),
+  }));
+
 const collections = fc.boolean().map((untagged): Act => ({
   says: untagged ? "collect -m" : "collect",
   does: (both) => operate.collect(both, untagged),
@@ -191,6 +199,7 @@ const clients = fc.oneof(
   { weight: 2, arbitrary: mounts },
   { weight: 8, arbitrary: manifests },
   { weight: 4, arbitrary: deletions },
+  { weight: 1, arbitrary: retentions },
 );
 
 const lives = fc.constantFrom<Act>(

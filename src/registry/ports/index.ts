@@ -33,6 +33,8 @@ import type { ComparisonIndex } from "./comparison-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
 import type { SpaceIndex } from "./space-index.ts";
 import type { UsageIndex } from "./usage-index.ts";
+import type { PullIndex } from "./pull-index.ts";
+import type { RetentionIndex } from "./retention-index.ts";
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -78,11 +80,21 @@ export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./deletion-index.ts";
 export type * from "./facts.ts";
+export type * from "./pull-index.ts";
+export type * from "./retention-index.ts";
 export type * from "./space-index.ts";
 export type * from "./usage-index.ts";
 
 export interface Index
-  extends BoundsIndex, CollectionIndex, ComparisonIndex, DeletionIndex, SpaceIndex, UsageIndex {
+  extends
+    BoundsIndex,
+    CollectionIndex,
+    ComparisonIndex,
+    DeletionIndex,
+    PullIndex,
+    RetentionIndex,
+    SpaceIndex,
+    UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */

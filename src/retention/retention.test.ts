@@ -1,0 +1,337 @@
+import { describe, expect, test } from "bun:test";
+import { SmallRegistry, Heard } from "../../test/retention/registry.ts";
+import { repo, tag } from "../../test/contract/index/world.ts";
+import { DeniedError, parseGlobs } from "../oci/index.ts";
+import type { Index } from "../registry/ports/index.ts";
+import type { RetentionRule } from "./rules.ts";
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+const never = new AbortController().signal;
+
+interface Said {
+  readonly name?: string;
+  readonly repositories?: readonly string[];
+  readonly tags?: readonly string[];
+  readonly newest?: number;
+  readonly pulledWithinMs?: number;
+  readonly untaggedOlderThanMs?: number;
+  readonly onPressure?: boolean;
+  readonly allowEmpty?: boolean;
+}
+
+function rule(said: Said = {}): RetentionRule {
+  return {
+    name: said.name ?? "one",
+    repositories: parseGlobs(said.repositories ?? ["**"]),
+    tags: parseGlobs(said.tags ?? ["*"]),
+    keep: {
+      newest: said.newest ?? null,
+      pushedWithinMs: null,
+      pulledWithinMs: said.pulledWithinMs ?? null,
+      matching: null,
+    },
+    untaggedOlderThanMs: said.untaggedOlderThanMs ?? null,
+    intervalMs: dayMs,
+    onPressure: said.onPressure ?? false,
+    allowEmpty: said.allowEmpty ?? false,
+  };
+}
+
+/** One image a day, each of its own layer: build-1 is the oldest. */
+async function builds(registry: SmallRegistry, repository: string, count: number): Promise<void> {
+  for (let n = 1; n <= count; n++) {
+    await registry.world.image(repository, { blobs: [n], tags: [`build-${n}`] });
+    registry.world.nowMs += dayMs;
+  }
+}
+
+/** Calls `before` once, before the first time that the method is called. */
+function interrupted(name: keyof Index, before: () => Promise<unknown>): (index: Index) => Index {
+  let isDone = false;
+  return (index) =>
+    new Proxy(index, {
+      get: (target, key) => {
+        const method: unknown = Reflect.get(target, key);
+        if (key !== name || typeof method !== "function") return method;
+        return async (...args: unknown[]): Promise<unknown> => {
+          if (!isDone) {
+            isDone = true;
+            await before();
+          }
+          return await (method.apply(target, args) as Promise<unknown>);
+        };
+      },
+    });
+}
+
+describe("a preview", () => {
+  test("tells tag by tag what would go, what keeps the rest, and the bytes; and changes nothing", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "ci/app", 3);
+    await builds(registry, "base", 1);
+    const heard = new Heard();
+    const work = { rules: [rule({ newest: 2, repositories: ["ci/**"] })], tellsKept: true };
+    const report = await registry.retention.preview(work, heard.hear, never);
+    expect(heard.tags).toEqual(["ci/app:build-1"]);
+    expect(heard.events.map(({ kind }) => kind)).toEqual([
+      "tag",
+      "kept",
+      "kept",
+      "repository",
+      "summary",
+    ]);
+    expect(heard.events.at(-2)).toMatchObject({ kept: { newest: 2 }, refused: [] });
+    expect(report).toMatchObject({ applied: false, repositories: 1, tags: 1, manifests: 1 });
+    // The very same image is in "base".
+    expect(report.bytes).toBe(0);
+    expect(await registry.tags("ci/app")).toHaveLength(3);
+  });
+
+  test("of one rule, and of some repositories", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "ci/app", 3);
+    await builds(registry, "team/app", 3);
+    const rules = [
+      rule({ name: "ci", repositories: ["ci/**"], newest: 1 }),
+      rule({ name: "all", newest: 1 }),
+    ];
+    const told = async (more: object): Promise<string[]> => {
+      const heard = new Heard();
+      await registry.retention.preview({ rules, ...more }, heard.hear, never);
+      return heard.tags;
+    };
+    expect(await told({})).toHaveLength(4);
+    expect(await told({ applies: ({ name }: RetentionRule) => name === "all" })).toEqual([
+      "team/app:build-1",
+      "team/app:build-2",
+    ]);
+    expect(await told({ isWanted: (name: string) => name === "ci/app" })).toEqual([
+      "ci/app:build-1",
+      "ci/app:build-2",
+    ]);
+  });
+});
+
+describe("an application", () => {
+  test("is refused where nothing may be removed", async () => {
+    const registry = await new SmallRegistry({ refusal: "deletion is disabled" }).open();
+    await builds(registry, "a", 2);
+    const { retention } = registry;
+    const work = { rules: [rule({ newest: 1 })] };
+    const failure = retention.apply(work, () => undefined, never);
+    expect(failure).rejects.toThrow(DeniedError);
+    await failure.catch(() => undefined);
+    const pressed = retention.applyUnderPressure(work.rules, () => Promise.resolve(true), never);
+    expect(pressed).rejects.toThrow("deletion is disabled");
+    await pressed.catch(() => undefined);
+    expect(await registry.tags("a")).toHaveLength(2);
+  });
+
+  test("leaves a pull that was noted at the last moment its tag", async () => {
+    let registry: SmallRegistry | null = null;
+    const wrap = interrupted("isJudgeable", async () => await registry?.pull("a", "build-1"));
+    registry = await new SmallRegistry({}, wrap).open();
+    await builds(registry, "a", 3);
+    const rules = [rule({ newest: 1, pulledWithinMs: dayMs })];
+    const report = await registry.retention.apply({ rules }, () => undefined, never);
+    expect(report).toMatchObject({ tags: 1, changed: 1 });
+    expect(await registry.tags("a")).toEqual(["build-1", "build-3"]);
+  });
+
+  test("leaves it also while pull times cannot be written", async () => {
+    const registry = await new SmallRegistry({}, (index) => ({
+      ...index,
+      recordPulls: () => Promise.reject(new Error("the disk is full")),
+    })).open();
+    await builds(registry, "a", 3);
+    await registry.pull("a", "build-1");
+    const rules = [rule({ newest: 1, pulledWithinMs: dayMs })];
+    const report = await registry.retention.apply({ rules }, () => undefined, never);
+    expect(report).toMatchObject({ tags: 1, changed: 1 });
+    expect(await registry.tags("a")).toEqual(["build-1", "build-3"]);
+  });
+
+  test("judges again when what it stood on is deleted meanwhile", async () => {
+    let registry: SmallRegistry | null = null;
+    const wrap = interrupted("retireImages", async () => {
+      const { index, world } = registry as SmallRegistry;
+      await index.deleteTag(repo("a"), tag("build-4"), world.nowMs);
+    });
+    registry = await new SmallRegistry({}, wrap).open();
+    await builds(registry, "a", 4);
+    const report = await registry.retention.apply(
+      { rules: [rule({ newest: 2 })] },
+      () => undefined,
+      never,
+    );
+    // By the first judgement build-2 would have gone, too.
+    expect(await registry.tags("a")).toEqual(["build-2", "build-3"]);
+    expect(report.tags).toBe(1);
+  });
+
+  test("a push that comes between moves nothing that it brought", async () => {
+    let registry: SmallRegistry | null = null;
+    const wrap = interrupted("retireImages", async () => {
+      const { world } = registry as SmallRegistry;
+      await world.image("a", { blobs: [9], tags: ["build-1"] });
+    });
+    registry = await new SmallRegistry({}, wrap).open();
+    await builds(registry, "a", 3);
+    const report = await registry.retention.apply(
+      { rules: [rule({ newest: 1 })] },
+      () => undefined,
+      never,
+    );
+    expect(report).toMatchObject({ tags: 1, changed: 1 });
+    expect(await registry.tags("a")).toEqual(["build-1", "build-3"]);
+  });
+
+  test("says what it left for a lease, refused, or stepped over", async () => {
+    const registry = await new SmallRegistry().open();
+    const { world, index } = registry;
+    await builds(registry, "leased", 2);
+    await builds(registry, "emptied", 2);
+    await builds(registry, "bent", 2);
+    const found = await index.findTag(repo("leased"), tag("build-1"));
+    await index.findAndLeaseManifest(repo("leased"), found?.digest as never, world.terms());
+    const bent = { repository: repo("bent"), digest: world.contents.keys().next().value as never };
+    const unread = {
+      kind: "revision",
+      ...bent,
+      there: true,
+      manifest: null,
+      sizeBytes: 1,
+    } as const;
+    await index.absorb([unread], { nowMs: world.nowMs, recheck: false });
+    const rules = [
+      rule({ name: "empty", repositories: ["emptied"] }),
+      rule({ name: "rest", newest: 1 }),
+    ];
+    const heard = new Heard();
+    const report = await registry.retention.apply({ rules }, heard.hear, never);
+    expect(report).toMatchObject({ tags: 0, leased: 1, refused: 1, skipped: 1, repositories: 3 });
+    expect(heard.events).toContainEqual({
+      kind: "skipped",
+      repository: "bent",
+      reason: "unjudgeable",
+    });
+    expect(await registry.tags("emptied")).toHaveLength(2);
+  });
+
+  test("stops between two transactions, and what was done is done", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 40);
+    const stop = new AbortController();
+    const hear = (): void => {
+      stop.abort();
+    };
+    const work = { rules: [rule({ newest: 1 })] };
+    const report = await registry.retention.apply(work, hear, stop.signal);
+    expect(report.completed).toBe(false);
+    expect(await registry.tags("a")).toHaveLength(30);
+    expect(await registry.retention.apply(work, () => undefined, never)).toMatchObject({
+      completed: true,
+      tags: 29,
+    });
+  });
+
+  test("two at once take their turns", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 30);
+    const work = { rules: [rule({ newest: 1 })] };
+    const reports = await Promise.all(
+      [1, 2].map(() => registry.retention.apply(work, () => undefined, never)),
+    );
+    expect(reports.map(({ tags, changed }) => [tags, changed])).toEqual([
+      [29, 0],
+      [0, 0],
+    ]);
+  });
+});
+
+describe("under pressure", () => {
+  async function filled(): Promise<SmallRegistry> {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 4);
+    await builds(registry, "b", 4);
+    await builds(registry, "calm", 4);
+    return registry;
+  }
+  const rules = [
+    rule({ name: "calm", repositories: ["calm"], newest: 1 }),
+    rule({ name: "pressed", newest: 1, onPressure: true }),
+  ];
+
+  test("goes over all repositories, what was pulled longest ago first, no further than needed", async () => {
+    const registry = await filled();
+    // a was pushed first; its build-1 is used all the same.
+    await registry.pull("a", "build-1");
+    registry.world.nowMs += hourMs;
+    await registry.pull("a", "build-2");
+    const gone: string[][] = [];
+    const wrap = new Proxy(registry.parts.index, {
+      get: (target, key) => {
+        const method: unknown = Reflect.get(target, key);
+        if (key !== "retireImages") return method;
+        return async (work: Parameters<Index["retireImages"]>[0]) => {
+          gone.push(
+            work.images.flatMap(({ tags }) => tags.map((one) => `${work.repository}:${one.tag}`)),
+          );
+          return await target.retireImages(work);
+        };
+      },
+    });
+    const { Retention } = await import("./retention.ts");
+    const retention = new Retention({ ...registry.parts, index: wrap });
+    let asked = 0;
+    const isEnough = (): Promise<boolean> => {
+      asked += 1;
+      return Promise.resolve(asked > 1);
+    };
+    await retention.applyUnderPressure(rules, isEnough, never);
+    expect(gone).toEqual([
+      ["a:build-3"],
+      ["b:build-1"],
+      ["b:build-2"],
+      ["b:build-3"],
+      ["a:build-1"],
+      ["a:build-2"],
+    ]);
+    expect(await registry.tags("calm")).toHaveLength(4);
+  });
+
+  test("stops when it is enough", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 100);
+    let asked = 0;
+    const isEnough = (): Promise<boolean> => {
+      asked += 1;
+      return Promise.resolve(true);
+    };
+    await registry.retention.applyUnderPressure(rules, isEnough, never);
+    expect(asked).toBe(1);
+    expect(await registry.tags("a")).toHaveLength(80);
+    expect(await registry.tags("a")).not.toContain("build-1");
+  });
+
+  test("untagged manifests that a rule lets go come first", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 3);
+    await registry.world.image("a", { blobs: [9], tags: ["build-3"] });
+    registry.world.nowMs += 2 * dayMs;
+    const pressed = rule({ newest: 1, untaggedOlderThanMs: dayMs, onPressure: true });
+    await registry.retention.applyUnderPressure([pressed], () => Promise.resolve(true), never);
+    expect(await registry.tags("a")).toHaveLength(3);
+    expect((await registry.index.totals()).manifests).toBe(3);
+  });
+
+  test("ends when nothing more goes, though it is not enough", async () => {
+    const registry = await filled();
+    await registry.retention.applyUnderPressure(rules, () => Promise.resolve(false), never);
+    expect([await registry.tags("a"), await registry.tags("b")]).toEqual([
+      ["build-4"],
+      ["build-4"],
+    ]);
+  });
+});
