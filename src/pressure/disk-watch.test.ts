@@ -16,6 +16,7 @@ class World {
   usedBytes = 0;
   measured = 0;
   relieved = 0;
+  takesMs = 0;
   relief: Promise<void> = Promise.resolve();
   failure: Error | null = null;
   readonly lines: string[] = [];
@@ -27,6 +28,7 @@ class World {
       name: "the disk",
       measure: async () => {
         this.measured += 1;
+        this.nowMs += this.takesMs;
         if (this.failure !== null) throw this.failure;
         return use(this.usedBytes);
       },
@@ -222,8 +224,8 @@ describe("admitting", () => {
     const inVain = world.admits(10);
     await Bun.sleep(0);
     world.usedBytes = 700;
-    // A measurement that is this old is not believed so near the line.
-    world.nowMs += 21;
+    // So old a measurement is not believed, however long it took.
+    world.nowMs += 20_000;
     made.resolve();
     expect([await waiting, await inVain]).toEqual([true, true]);
     world.usedBytes = 960;
@@ -247,6 +249,34 @@ describe("admitting", () => {
     world.nowMs += 21;
     await world.watch.admit(0);
     expect(world.measured).toBe(2);
+  });
+
+  test("what is slow to measure is measured less often", async () => {
+    const world = new World();
+    world.usedBytes = 920;
+    world.takesMs = 100;
+    await world.watch.admit(0);
+    world.nowMs += 999;
+    await world.watch.admit(0);
+    expect(world.measured).toBe(1);
+    world.nowMs += 2;
+    await world.watch.admit(0);
+    expect(world.measured).toBe(2);
+  });
+
+  test("while it cannot be measured nothing is gathered", async () => {
+    const world = new World();
+    world.usedBytes = 900;
+    await world.watch.admit(0);
+    world.failure = new Error("gone");
+    for (let n = 0; n < 100; n++) {
+      const admission = await world.watch.admit(10);
+      admission.received(10);
+      admission.end();
+      world.nowMs += 1_000;
+    }
+    // One that is not measured yet, and what is asked for.
+    expect(await refused(world.watch.admit(31))).toBe(false);
   });
 
   test("a clock that is set back does not make an old measurement a new one", async () => {

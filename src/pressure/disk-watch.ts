@@ -45,7 +45,11 @@ export interface Relieving {
 interface Sample {
   readonly use: DiskUse;
   readonly atMs: number;
+  readonly tookMs: number;
 }
+
+/** Measuring takes no more than this share of the time, whatever it costs. */
+const measuringShareMax = 0.1;
 
 export class DiskWatch implements LoadLine {
   readonly #parts: DiskWatchParts;
@@ -139,7 +143,8 @@ export class DiskWatch implements LoadLine {
     const isNear = percentOf(expected) >= marks.collect;
     // A clock that was set back makes an age that is none.
     const ageMs = clock.now() - this.#last.atMs;
-    return ageMs >= 0 && ageMs <= (isNear ? freshMs.near : freshMs.far);
+    const limitMs = isNear ? freshMs.near : freshMs.far;
+    return ageMs >= 0 && ageMs <= Math.max(limitMs, this.#last.tookMs / measuringShareMax);
   }
 
   async #round(): Promise<void> {
@@ -171,11 +176,17 @@ export class DiskWatch implements LoadLine {
   async #measure(): Promise<DiskUse> {
     const { space, clock } = this.#parts;
     const settle = this.#admissions.mark();
-    const use = await space.measure();
-    settle();
-    this.#last = { use, atMs: clock.now() };
-    this.#judge(use);
-    return use;
+    const begunMs = clock.now();
+    try {
+      const use = await space.measure();
+      const atMs = clock.now();
+      this.#last = { use, atMs, tookMs: Math.max(0, atMs - begunMs) };
+      this.#judge(use);
+      return use;
+    } finally {
+      // Also when it cannot be told: what has come in is not counted, and remembered, for ever.
+      settle();
+    }
   }
 
   #judge(use: DiskUse): void {

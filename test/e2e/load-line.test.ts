@@ -55,6 +55,29 @@ async function pushUntilRefused(http: PushClient): Promise<{ n: number; error: u
   }
 }
 
+test(
+  "of storage.maxsize, blobs and unfinished uploads count; a collection makes room",
+  withSandbox(
+    async (sandbox) => {
+      const server = await sandbox.start({ env: { REGISTRY_STORAGE_MAXSIZE: "8MiB" } });
+      const http = new PushClient(server.url);
+      for (const n of [0, 1]) await http.push("app", `t${n}`, imageOf(n));
+      const unfinished = await http.beginUpload("app");
+      const body = new Uint8Array(2.5 * mib);
+      await http.send(unfinished, { method: "PATCH", body, expect: [202] });
+      const refused = await http.push("app", "t2", imageOf(2)).catch((error: unknown) => error);
+      if (!(refused instanceof UnexpectedAnswerError)) throw new Error("it was accepted");
+      expect([refused.status, refused.codes]).toEqual([507, ["DENIED"]]);
+      expect(refused.body).toContain("storage.maxsize has no room for these");
+      await http.deleteManifest("app", imageOf(0).manifest.digest);
+      expect((await sandbox.command("garbage-collect")).exitCode).toBe(0);
+      await http.push("app", "t2", imageOf(2));
+      expect(await server.stop()).toBe(0);
+    },
+    { more: "gc:\n  enabled: false\n  grace: 1s\n" },
+  ),
+);
+
 test.skipIf(!isRoot)(
   "what was deleted makes room for what is pushed, and the line is never reached",
   onSmallDisk(async (sandbox, server) => {

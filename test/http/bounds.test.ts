@@ -144,12 +144,18 @@ describe("quotas", () => {
 });
 
 describe("the load line", () => {
-  const startAt = async (use: { usedBytes: number }): Promise<Harness> => {
-    let nowMs = 0;
+  interface Disk {
+    usedBytes: number;
+    nowMs?: number;
+  }
+  const startAt = async (use: Disk): Promise<Harness> => {
     const watch = new DiskWatch({
-      space: { name: "the disk", measure: async () => ({ ...use, capacityBytes: 100_000 }) },
+      space: {
+        name: "the disk",
+        measure: async () => ({ usedBytes: use.usedBytes, capacityBytes: 100_000 }),
+      },
       marks: { warn: 80, collect: 90, refuse: 95 },
-      clock: { now: () => (nowMs += 1_000) },
+      clock: { now: () => use.nowMs ?? 0 },
       timers: { set: () => () => undefined },
       log: { info: () => undefined, warn: () => undefined },
     });
@@ -157,14 +163,14 @@ describe("the load line", () => {
   };
 
   test("above it pushes are refused, with 507 and what to do; everything else goes on", async () => {
-    const use = { usedBytes: 0 };
+    const use: Disk = { usedBytes: 0 };
     await using harness = await startAt(use);
     const digest = await harness.pushImage("app", "1", "one");
     const manifest = await manifestOf(harness, "app", "two");
     const begun = await harness.ask("/v2/app/blobs/uploads/", { method: "POST" });
     const location = begun.headers.get("location");
     const sent = await harness.go(location, { method: "PATCH", body: "here already" });
-    use.usedBytes = 95_000;
+    Object.assign(use, { usedBytes: 95_000, nowMs: 1_000 });
     const post = await harness.ask("/v2/app/blobs/uploads/", { method: "POST" });
     expect(post.headers.get("retry-after")).toBe("30");
     expect(await refusal(post)).toMatch(
@@ -184,7 +190,7 @@ describe("the load line", () => {
     expect((await harness.go(end, { method: "PUT" })).status).toBe(201);
     const path = `/v2/app/manifests/${digest}`;
     expect((await harness.ask(path, { method: "DELETE" })).status).toBe(202);
-    use.usedBytes = 50_000;
+    Object.assign(use, { usedBytes: 50_000, nowMs: 2_000 });
     expect((await harness.ask("/v2/app/manifests/2", manifestInit(manifest))).status).toBe(201);
   });
 

@@ -77,7 +77,8 @@ async function pushAtOnce(
   const { caller } = call;
   const { uploads } = env.registry;
   const body = uploadBody(call.request, env.options.bodySilenceMs);
-  const { id } = await uploads.begin(repository, { caller, algorithm: algorithmOf(digest) });
+  const begun = { caller, algorithm: algorithmOf(digest) };
+  const { id } = await orDrop(body, () => uploads.begin(repository, begun));
   try {
     const blob = await orDrop(body, () => uploads.finish({ repository, id, caller }, digest, body));
     return created(env, call, { repository, blob });
