@@ -106,8 +106,9 @@ export class DiskWatch implements LoadLine {
     if (use === null) return null;
     const { capacityBytes } = use;
     const lineBytes = (capacityBytes * this.#parts.marks.refuse) / 100;
+    if (use.usedBytes >= lineBytes) return `is ${percentText(use)} full`;
     const usedBytes = use.usedBytes + this.#admissions.pendingBytes;
-    if (usedBytes >= lineBytes) return `is ${percentText({ usedBytes, capacityBytes })} full`;
+    if (usedBytes >= lineBytes) return "has no room beside what is arriving now";
     if (usedBytes + bytes <= lineBytes) return null;
     return `has no room for these ${bytes.toLocaleString("en-US")} bytes`;
   }
