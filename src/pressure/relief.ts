@@ -67,9 +67,7 @@ export class Relief {
   /** Begins to make room, unless that is under way or was in vain a short while ago. */
   wake(): void {
     if (this.#running !== null || this.#stopped.signal.aborted) return;
-    const nowMs = this.#parts.clock.now();
-    // A clock that was set back must not make it wait for years.
-    if (nowMs < this.#notBeforeMs && nowMs > this.#notBeforeMs - backOffMs.most) return;
+    if (this.#isBefore(this.#notBeforeMs)) return;
     this.#running = this.#run().finally(() => {
       this.#running = null;
     });
@@ -90,7 +88,7 @@ export class Relief {
     const { log, watch, agreed } = this.#parts;
     try {
       await agreed(this.#stopped.signal);
-      const wasInVain = this.#parts.clock.now() < this.#inVainUntilMs;
+      const wasInVain = this.#isBefore(this.#inVainUntilMs);
       if (wasInVain && !(await this.#isDue(0))) return;
       this.#freedBytes = 0;
       const isEnough = await this.#makeRoom();
@@ -117,6 +115,12 @@ export class Relief {
       const why = error instanceof Error ? error.message : String(error);
       log.warn(`making room failed, next try in ${waitMs / 1000} s: ${why}`);
     }
+  }
+
+  /** A clock that was set back must not make it wait for years. */
+  #isBefore(ms: number): boolean {
+    const nowMs = this.#parts.clock.now();
+    return nowMs < ms && nowMs >= ms - backOffMs.most;
   }
 
   #backOff(): number {

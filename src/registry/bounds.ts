@@ -98,7 +98,7 @@ function immutableError(
 export function quotaError(repository: RepositoryName, over: QuotaUse): DeniedError {
   const { quota, measure, use, limit } = over;
   return new DeniedError(
-    `the quota "${quota.name}" allows ${repository} ${amount(measure, limit)}, and with this push it would hold ${amount(measure, use)}; delete what is not needed${askFor(quota)}`,
+    `the quota "${quota.name}" allows ${repository} ${amount(measure, limit)}, and with this it would hold ${amount(measure, use)}; delete what is not needed${askFor(quota)}`,
     { detail: { name: repository, quota: quota.name, measure, use, limit } },
   );
 }

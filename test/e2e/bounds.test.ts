@@ -94,9 +94,7 @@ test(
       for (const n of [1, 2, 3]) await http.push("team/b", `t${n}`, image(n));
       const beyond = await refusalOf(http.push("team/b", "t4", image(4)));
       expect([beyond.status, beyond.codes]).toEqual([403, ["DENIED"]]);
-      expect(beyond.body).toContain(
-        "allows team/b 3 manifests, and with this push it would hold 4",
-      );
+      expect(beyond.body).toContain("allows team/b 3 manifests, and with this it would hold 4");
       expect(beyond.body).toContain("for more ask ops@example.com");
       const big = makeImage("bounds/big", [90_000]);
       expect((await refusalOf(http.push("team/b", "big", big))).body).toContain("100,000 bytes");

@@ -93,7 +93,7 @@ describe("quotas", () => {
     );
     expect((await harness.ask("/v2/ci/app/manifests/5", manifest)).status).toBe(201);
     expect(await refusal(await harness.ask("/v2/ci/app/manifests/6", manifest))).toBe(
-      '403 DENIED the quota "ci" allows ci/app 5 tags, and with this push it would hold 6 tags; delete what is not needed; for more ask ops@example.com',
+      '403 DENIED the quota "ci" allows ci/app 5 tags, and with this it would hold 6 tags; delete what is not needed; for more ask ops@example.com',
     );
     // Once more what is there.
     expect((await harness.ask("/v2/ci/app/manifests/5", manifest)).status).toBe(201);
@@ -117,7 +117,7 @@ describe("quotas", () => {
     const at = (query: string): string => `/v2/app/blobs/uploads/${query}`;
     const whole = await harness.ask(at(`?digest=${digest}`), { method: "POST", body: big });
     expect(await refusal(whole)).toBe(
-      '403 DENIED the quota "q" allows app 2,000 bytes, and with this push it would hold 3,000 bytes; delete what is not needed',
+      '403 DENIED the quota "q" allows app 2,000 bytes, and with this it would hold 3,000 bytes; delete what is not needed',
     );
     const begun = await harness.ask(at(""), { method: "POST" });
     const location = begun.headers.get("location");
