@@ -56,15 +56,37 @@ function spaceOf(
   return rootDirectory === null ? null : new FileSystemSpace(rootDirectory);
 }
 
-/** Null: in read-only mode nothing is removed. */
-export function reliefOf(
+interface PressureRoot {
+  readonly collector: Collector;
+  readonly index: Index;
+  readonly agreement: Agreement;
+  /** Null: how full the storage gets is not watched. */
+  readonly watch: DiskWatch | null;
+}
+
+/** The watch over a served root, with what makes room for it. */
+export function pressureOn(
+  root: PressureRoot,
   config: Config,
-  root: {
-    readonly collector: Collector;
-    readonly index: Index;
-    readonly agreement: Agreement;
-    readonly watch: DiskWatch;
-  },
+  parts: { readonly log: Log; readonly applyRetention: ApplyRetention | null },
+): { start(): Promise<void>; stop(): Promise<void> } {
+  const { watch } = root;
+  const relief = watch === null ? null : reliefOf({ ...root, watch }, config, parts);
+  return {
+    start: async () => {
+      await watch?.start(relief);
+    },
+    stop: async () => {
+      await watch?.stop();
+      await relief?.stop();
+    },
+  };
+}
+
+/** Null: in read-only mode nothing is removed. */
+function reliefOf(
+  root: PressureRoot & { readonly watch: DiskWatch },
+  config: Config,
   parts: { readonly log: Log; readonly applyRetention: ApplyRetention | null },
 ): Relief | null {
   if (config.storage.maintenance.readOnly.enabled) return null;

@@ -6,7 +6,7 @@ import type { Config } from "./config/index.ts";
 import { diskWatchOf } from "./compose-pressure.ts";
 import { pullLogOf, retentionOf } from "./compose-retention.ts";
 import { boundsOf, serviceOptions } from "./config-mapping.ts";
-import { Collector, logRun, pauseFor } from "./gc/index.ts";
+import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
 import type { Logger } from "./observability/index.ts";
@@ -34,6 +34,7 @@ import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
 import { MemoryStorage } from "./storage/memory.ts";
 import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
 import { TreeLook } from "./takeover/look.ts";
+import { UsageReports } from "./usage/index.ts";
 
 /** A root that this process owns, with everything that works on it. */
 export interface OpenRoot {
@@ -45,6 +46,7 @@ export interface OpenRoot {
   readonly services: RegistryServices;
   readonly follower: TreeFollower;
   readonly collector: Collector;
+  readonly usage: UsageReports;
   /** Null when abandoned uploads are left alone. */
   readonly expiry: UploadExpiry | null;
   readonly agreement: Agreement;
@@ -176,7 +178,7 @@ async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void
   else await root.agreement.begin();
 }
 
-/** What removes things, brings them back or foretells it by the index, which has to know all of the tree (INV-8). */
+/** What removes things, foretells that, or brings them back: it has to know all that the tree has (INV-8). */
 const needsAgreement: ReadonlySet<string> = new Set([
   "garbage-collect",
   "delete",
@@ -237,18 +239,8 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
-  const collector = new Collector({
-    index,
-    storage,
-    locks,
-    clock,
-    tree: follower,
-    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
-    logRun: (record) => {
-      logRun(record, logger);
-    },
-    pause: pauseFor,
-  });
+  const collector = collectorOf({ index, storage, locks, clock, tree: follower }, expiry, logger);
+  const usage = new UsageReports({ index, storage, clock, pause: pauseFor });
   const failing = Promise.withResolvers<Error>();
   const renewal = { storage, reports, tree, collector, follower, log: logTo(logger) };
   renewable?.renewBy(renewalOf({ ...renewal, failed: failing.resolve }));
@@ -260,6 +252,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     services,
     follower,
     collector,
+    usage,
     expiry,
     agreement,
     watch,
@@ -268,6 +261,21 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     failed: failing.promise,
     close: () => closeRoot({ agreement, collector, services, follower, pulls }, owned),
   };
+}
+
+function collectorOf(
+  parts: Pick<CollectionParts, "index" | "storage" | "locks" | "clock" | "tree">,
+  expiry: UploadExpiry | null,
+  logger: Logger,
+): Collector {
+  return new Collector({
+    ...parts,
+    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
+    logRun: (record) => {
+      logRun(record, logger);
+    },
+    pause: pauseFor,
+  });
 }
 
 async function closeRoot(

@@ -1,7 +1,8 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself. How a root is opened: compose-root.ts.
+import { ApiServices } from "./compose-api.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
-import { reliefOf } from "./compose-pressure.ts";
+import { pressureOn } from "./compose-pressure.ts";
 import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
@@ -22,6 +23,7 @@ import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
 import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
+import { tellUsage, UsageRecorder } from "./usage/index.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -42,18 +44,11 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
   const retention = retentionSchedule(config, root, logger);
-  const { tree, watch } = root;
-  const relief =
-    watch === null
-      ? null
-      : reliefOf(
-          config,
-          { ...root, watch },
-          {
-            log: logTo(logger),
-            applyRetention: retentionUnderPressure(config, root.retention),
-          },
-        );
+  const { tree } = root;
+  const applyRetention = retentionUnderPressure(config, root.retention);
+  const pressure = pressureOn(root, config, { log: logTo(logger), applyRetention });
+  const recorder = usageRecorder(root, logger);
+  const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
@@ -64,6 +59,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
       logger,
       accessLog: logs.accessLog,
       clock: systemClock,
+      api: config.http.api.enabled ? api.parts : null,
     });
     servers.push(server);
     const { listen } = config.http.debug;
@@ -75,8 +71,9 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     expiry?.start();
     schedule?.start();
     retention?.start();
+    recorder.start();
     scrub?.start(root.agreement.wait(signal));
-    await watch?.start(relief);
+    await pressure.start();
     return {
       address: server.address,
       failed: root.failed,
@@ -85,9 +82,10 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
         const retained = retention?.stop();
-        await watch?.stop();
-        const relieved = relief?.stop();
+        const relieved = pressure.stop();
+        await recorder.stop();
         await control?.stop();
+        await api.stop();
         await expiry?.stop();
         await collected;
         await retained;
@@ -129,7 +127,7 @@ async function runCommand(
     }
     case "delete":
       await root.agreement.wait(asker.signal);
-      return await runDelete({ ...root.services, index: root.index }, request.options, asker);
+      return await runDelete(root.services.deletions, request.options, asker);
     case "restore":
       await root.agreement.wait(asker.signal);
       return await runRestore(root.services.restores, request.options, asker);
@@ -137,6 +135,8 @@ async function runCommand(
       return await tellDeletions(root.services.deletions, request.options, asker);
     case "garbage-collect-history":
       return await tellHistory(root.index, request.options, asker);
+    case "usage":
+      return await tellUsage(root.usage, request.options, asker);
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
@@ -204,6 +204,15 @@ export async function runOnRoot(
       await Bun.sleep(ownerRetryMs);
     }
   }
+}
+
+function usageRecorder({ index }: OpenRoot, logger: Logger): UsageRecorder {
+  return new UsageRecorder({
+    index,
+    clock: systemClock,
+    timers: systemTimers,
+    warn: logTo(logger).warn,
+  });
 }
 
 function collectionSchedule(

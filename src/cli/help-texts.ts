@@ -11,6 +11,7 @@ Examples:
   registry garbage-collect config.yml           give the disk back now, beside a running server or alone
   registry garbage-collect --dry-run config.yml show what would go, and how many bytes
   registry garbage-collect -m config.yml        also remove manifests that no tag leads to
+  registry usage config.yml                     show who uses the disk
   registry verify config.yml                    check that index, tree and blobs agree
   registry verify --hash --repair config.yml    read every byte, move altered ones away, say what to push
   registry delete app:v1 config.yml             delete a tag, an image (app@sha256:...) or a repository
@@ -49,6 +50,22 @@ Deleting an image (DELETE /v2/NAME/manifests/DIGEST) frees nothing by itself; th
 running server also collects in the background (gc.enabled) what was deleted longer ago than gc.keepdeleted.
 What a client may be about to refer to is spared until its lease ends (gc.grace, 1h).
 Exit code: 0, or 1 when something could not be collected.
+${configurationText}`;
+
+export const usageHelp = `
+Examples:
+  registry usage config.yml                                where the disk went; the repositories that use most
+  registry usage config.yml --by tag --top 50              the largest images
+  registry usage config.yml --by blob                      the largest blobs, and who holds them
+  registry usage config.yml --by age                       bytes by how long ago they were pushed
+  registry usage config.yml --repository team/app          one repository, and with whom it shares
+  registry usage config.yml --repository 'ci/**' '!ci/keep'
+  registry usage config.yml --delete-preview old/app team/app:v1    what deleting these would free, blob by blob
+  registry usage --json config.yml | jq .summary.storedBytes
+
+Exclusive bytes are what deleting alone frees, exactly; shared ones stay as long as something else holds them.
+Changes nothing; the server may be running. Behind a list of globs or names, a last one that ends in .yml is the
+configuration. Exit code: 0, or 1 when something that was named is not there.
 ${configurationText}`;
 
 export const verifyHelp = `

@@ -12,6 +12,7 @@ import { runReindex } from "./reindex.ts";
 import { type RestoreFlags, runRestore } from "./restore.ts";
 import { type RetentionFlags, runRetention } from "./retention.ts";
 import { runServe } from "./serve.ts";
+import { runUsage, type UsageFlags } from "./usage.ts";
 import { runVerify, type VerifyFlags } from "./verify.ts";
 
 /** Takes the exit code of the command that was given. */
@@ -39,6 +40,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addDelete(program, finish);
   addRestore(program, finish);
   addRetention(program, finish);
+  addUsage(program, finish);
   program
     .command("reindex")
     .description("build the index again from the tree")
@@ -167,6 +169,22 @@ function addRetention(program: Command, finish: Finish): void {
         finish(await runRetention(what, { path, flags }, packageJson.version));
       });
   }
+}
+
+function addUsage(program: Command, finish: Finish): void {
+  program
+    .command("usage")
+    .description("show who uses the disk, and what deleting would give back")
+    .argument("[config.yml]", "the configuration")
+    .option("--repository <globs...>", "only these repositories; of a single one, more about it")
+    .option("--top <rows>", "how many (default: 20)")
+    .option("--by <order>", "repository, tag, blob or age (default: repository)")
+    .option("--delete-preview <targets...>", "what deleting NAME, NAME:TAG or NAME@DIGEST frees")
+    .option("--json", "print a JSON document; of a preview, one a line")
+    .addHelpText("after", help.usageHelp)
+    .action(async (path: string | undefined, flags: UsageFlags) => {
+      finish(await runUsage(path, flags, packageJson.version));
+    });
 }
 
 function plainArguments(program: Command, argv: readonly string[]): readonly string[] {

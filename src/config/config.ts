@@ -65,6 +65,8 @@ export interface HttpConfig {
   /** How long a stop waits for requests that are under way. */
   readonly drainTimeoutMs: number;
   readonly debug: { readonly listen: ListenAddress | null };
+  /** Our own: the JSON API under `api/v1/`. */
+  readonly api: { readonly enabled: boolean };
 }
 
 export interface StorageHealthConfig {

@@ -26,6 +26,9 @@ const http: HttpConfig = {
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
   debug: { listen: null },
+  // It shows and does nothing that who reaches /v2/ could not see or do there, but for beginning work that
+  // the server would begin by itself.
+  api: { enabled: true },
 };
 
 const uploadPurging: UploadPurgingConfig = {

@@ -113,6 +113,7 @@ http:
   headers: {X-One: [a, b], X-Two: c}
   draintimeout: 1m
   debug: {addr: "127.0.0.1:5001"}
+  api: {enabled: false}
 health: {storagedriver: {enabled: true, interval: 5s, threshold: 2}}
 catalog: {maxentries: 50}
 tags: {maxtags: 0}
@@ -150,6 +151,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
         headers: { "X-One": ["a", "b"], "X-Two": ["c"] },
         drainTimeoutMs: 60_000,
         debug: { listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 } },
+        api: { enabled: false },
       },
       health: { storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 } },
       catalog: { maxEntries: 50 },

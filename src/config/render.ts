@@ -55,6 +55,7 @@ function toClassic(config: Config): Record<string, unknown> {
       headers: http.headers,
       draintimeout: formatGoDuration(http.drainTimeoutMs),
       debug: { addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen) },
+      api: http.api,
     },
     health: {
       storagedriver: {

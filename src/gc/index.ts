@@ -4,6 +4,7 @@ export type { CollectionEvent, CollectionReport, CollectOptions } from "./collec
 export { collectionLines } from "./collection-lines.ts";
 export { type CollectionParts, pageMax, pauseFor } from "./collection-parts.ts";
 export { parseCollectOptions } from "./collect-options.ts";
+export { CollectionRequests } from "./collection-requests.ts";
 export { Collector } from "./collector.ts";
 export { policyOf } from "./plan.ts";
 export { humanBytes } from "./human-bytes.ts";

@@ -43,7 +43,8 @@ const clientGoneStatus = 499;
 /** What is said of a failure, to the client and in the log. */
 export interface Failure {
   readonly reply: Reply;
-  readonly code: ErrorCode;
+  /** An `ErrorCode`; the API has some of its own. */
+  readonly code: string;
   readonly message: string;
   readonly detail: unknown;
   /** `gone`: the client went away. `fault`: something is wrong with the registry itself. */

@@ -1,6 +1,7 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
+import type { Api } from "./api/index.ts";
 import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, Logger } from "./ports.ts";
@@ -13,6 +14,8 @@ import { handleV2 } from "./v2/index.ts";
 
 export interface HandlerParts {
   readonly env: Env;
+  /** Null: switched off. */
+  readonly api: Api | null;
   readonly common: HeaderFields;
   readonly health: HealthChecks;
   readonly log: RequestLog;
@@ -29,31 +32,41 @@ export interface Peer {
 export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, common, log, clock } = parts;
+  const { env, api, common, log, clock } = parts;
   return async (request, peer) => {
     const begunMs = performance.now();
     const { path, query } = splitTarget(request.url);
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
+    const remote = peer === null ? "unix" : remoteOf(remoteAddress, peer.port);
+    // Leases are the address's, without its port, which changes with every connection.
+    const caller = peer === null ? "unix" : remoteAddress;
+    let requestId: string | null = null;
     let route: Route | null = null;
     let failure: Failure | null = null;
     let reply: Reply;
-    try {
-      route = parseRoute(path, env.options.prefix);
-      if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-      // Leases are the address's, without its port, which changes with every connection.
-      const caller = peer === null ? "unix" : remoteAddress;
-      const call: Call = { request, path, query, caller };
-      reply = await handleV2(env, call, route);
-    } catch (error) {
-      failure = failureOf(error);
-      reply = failure.reply;
-      if (failure.kind === "fault") reportFault(parts.logger, error, path);
+    if (api?.serves(path) === true) {
+      requestId = crypto.randomUUID();
+      const outcome = await api.answer({ request, path, query, caller, remote, requestId });
+      ({ reply, failure } = outcome);
+      if (failure?.kind === "fault") reportFault(parts.logger, outcome.error, path);
+    } else {
+      try {
+        route = parseRoute(path, env.options.prefix);
+        if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
+        const call: Call = { request, path, query, caller };
+        reply = await handleV2(env, call, route);
+      } catch (error) {
+        failure = failureOf(error);
+        reply = failure.reply;
+        if (failure.kind === "fault") reportFault(parts.logger, error, path);
+      }
     }
     log.completed({
       request,
+      requestId,
       uri: query === "" ? path : `${path}?${query}`,
       remoteAddress,
-      remote: peer === null ? "unix" : remoteOf(remoteAddress, peer.port),
+      remote,
       route,
       reply,
       failure,

@@ -3,3 +3,9 @@ export { startDebugServer } from "./debug-server.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields } from "./ports.ts";
 export { type RunningServer, startServer } from "./server.ts";
+export type {
+  ApiParts,
+  CollectionControl,
+  CollectionRequest,
+  VerificationControl,
+} from "./api/ports.ts";

@@ -8,6 +8,8 @@ import type { Route } from "./route.ts";
 
 export interface CompletedRequest {
   readonly request: Request;
+  /** Null: nobody else knows it, so any will do. */
+  readonly requestId: string | null;
   readonly uri: string;
   /** Without the port; "" on a unix socket. */
   readonly remoteAddress: string;
@@ -61,7 +63,7 @@ function fieldsOf(entry: CompletedRequest, writtenBytes: number): LogFields {
   const fields: Record<string, string | number | undefined> = {
     "http.request.contenttype": headers.get("content-type") ?? undefined,
     "http.request.host": headers.get("host") ?? "",
-    "http.request.id": crypto.randomUUID(),
+    "http.request.id": entry.requestId ?? crypto.randomUUID(),
     "http.request.method": request.method,
     "http.request.remoteaddr": entry.remote,
     "http.request.uri": entry.uri,

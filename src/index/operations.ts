@@ -15,7 +15,9 @@ import * as retaining from "./retaining.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
+import { recordUsage } from "./usage.ts";
 import { countPage } from "./usage-count.ts";
+import { recountUsage } from "./usage-drift.ts";
 
 /** What an operation runs on. */
 export interface WriteContext {
@@ -70,6 +72,8 @@ export const operations = {
   recordProblems: on(comparing.recordProblems),
   setMeta: on(comparing.setMeta),
   countUsage: on(countPage),
+  recountUsage: on(recountUsage),
+  recordUsage: on(recordUsage),
   absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>
     comparing.absorb(sql, probe, work),
 } as const;
@@ -87,6 +91,7 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "acceptManifest",
   "restoreDeletion",
   "recordPulls",
+  "recordUsage",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

@@ -3,20 +3,11 @@
 // can be forgotten. There is no ANALYZE in production, and none here: the plans are those that SQLite
 // makes by the shape of the tables alone.
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
-import type { Index, RunRecord } from "../registry/ports/index.ts";
-import { collect, missedByQueue } from "../../test/contract/index/collect.ts";
+import { Database } from "bun:sqlite";
+import type { Index } from "../registry/ports/index.ts";
+import { callEveryMethod } from "../../test/contract/index/every-method.ts";
 import { memoryDriver } from "../../test/contract/index/fixture.ts";
-import {
-  deleteImage,
-  deleteTag,
-  deletionBy,
-  listed,
-  restore,
-  wantedOf,
-} from "../../test/contract/index/undo.ts";
-import { blobNo, contentOf, repo, tag, World } from "../../test/contract/index/world.ts";
-import { filledIndex } from "../../test/contract/index/filled.ts";
-import { Sql } from "./sql.ts";
+import { migrate, Sql } from "./sql.ts";
 
 /** Methods that a request waits for. The rest belong to collection, comparison, start and stop. */
 const onRequest: ReadonlySet<string> = new Set<keyof Index>([
@@ -53,6 +44,12 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "restoreDeletion",
   "deleteTag",
   "unlinkBlob",
+  "describeRepositories",
+  "describeRepository",
+  "describeTags",
+  "describeImage",
+  "describeChildren",
+  "blobUsers",
   "repositoryUsage",
 ]);
 
@@ -62,10 +59,11 @@ type Allowed = readonly (readonly [step: RegExp, because: string])[];
 const allowedOnRequest: Allowed = [
   [/^SCAN totals$/, "one row"],
   [/^SCAN (CONSTANT ROW|\d+ CONSTANT ROWS?)$/, "no table"],
-  [/^SCAN (leads|held|namer|n|\(subquery-\d+\))$/, "what the query has found so far"],
+  [/^SCAN (leads|held|namer|n|image|\(subquery-\d+\))$/, "what the query has found so far"],
   [/^SEARCH leases .*\(repository_id=\? AND caller=\?\)$/, "one caller's leases in one repository"],
   [/ manifests_unreadable \(repository_id=\?\)$/, "manifests that cannot be read are few"],
   [/ repositories_listed \(name>\?\)$/, "a page"],
+  [/^SEARCH t USING COVERING INDEX tags_by_time \(repository_id=\?\)$/, "the newest tag alone"],
   [/ deletions_by_time \(deleted_at<\?\)$/, "a page"],
   [/^USE TEMP B-TREE FOR ORDER BY$/, "sorts one subject's referrers"],
   [/^USE TEMP B-TREE FOR (UNION|DISTINCT)$/, "at most the manifests that need one blob"],
@@ -90,6 +88,9 @@ const allowedElsewhere: Allowed = [
   ...allowedOnRequest,
   [/^SCAN (v|\d+-ROW VALUES CLAUSE)$/, "the values that were given"],
   [/^SCAN usage_totals$/, "one row"],
+  [/^SCAN usage_history$/, "a row a day, bounded"],
+  [/^SCAN manifests USING COVERING INDEX manifests_unreadable$/, "what cannot be read is rare"],
+  [/^SCAN [bdm]$/, "a page of a walk, or the repair of totals"],
   [/^SCAN holdings USING INDEX holdings_by_blob$/, "emptied once, before a first build"],
   [/^USE TEMP B-TREE FOR GROUP BY$/, "a page of manifests that are counted"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
@@ -132,201 +133,51 @@ function note(text: string): void {
   statements.set(text, statement);
 }
 
-async function runEverything(): Promise<void> {
-  const fixture = await memoryDriver.open();
-  const index = named(fixture.index);
-  const world = new World({ ...fixture, index });
-  const terms = (): ReturnType<World["terms"]> => world.terms();
-  for (const round of [1, 2]) {
-    const upload = { id: `one ${round}`, repository: repo("a"), startedAtMs: 1, terms: terms() };
-    await index.beginUpload(upload);
-    await index.touchUpload(upload);
-    await index.findUpload(repo("a"), upload.id);
-    await index.listIdleUploads(world.nowMs + 1, 9);
-    await index.openUploads({ after: null, limit: 9 });
-    await index.blobBytes();
-    await index.expireUpload(upload.id, round === 1 ? 0 : world.nowMs + 1);
-    await index.endUpload(upload.id);
-    const child = await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
-    await world.image("a", { blobs: [2, 4], tags: ["x"] });
-    const parent = await world.put("a", { children: [child], subject: child });
-    await world.put("a", { config: blobNo(1), layers: [blobNo(77)] });
-    await index.mountBlob({ digest: blobNo(2), from: repo("a"), to: repo("b"), terms: terms() });
-    await index.mountBlob({ digest: blobNo(2), from: null, to: repo("c"), terms: terms() });
-    await lookAtAll(world, child);
-    world.nowMs += 2 * 3_600_000;
-    await lookAtAll(world, child);
-    await compareAll(world, round);
-    await lookAtRetention(world);
-    await index.unlinkBlob(repo("a"), blobNo(2), world.nowMs);
-    await index.unlinkBlob(repo("b"), blobNo(2), world.nowMs);
-    await index.namersOf(blobNo(2), {
-      offset: 0,
-      limit: 9,
-      repository: round === 1 ? null : repo("a"),
-    });
-    await index.namedByManifest(child);
-    await world.manifest("a", parent.digest);
-    await world.blob("a", blobNo(2));
-    const held = { nowMs: world.nowMs, immutable: [{ name: "one", tags: ["z"] }] };
-    await index.deleteTag(repo("a"), tag("z"), held);
-    await index.findHeld(repo("a"), tag("z"), held.immutable);
-    await index.findHeld(repo("a"), parent.digest, held.immutable);
-    await index.deleteTag(repo("a"), tag("x"), held);
-    await index.deleteManifest(repo("a"), parent.digest, held);
-    await lookAtDeletions(world, child);
-    await undoAll(world);
-    await world.owed();
-    await missedByQueue(index, world.nowMs);
-    await index.emptyRepositories(9);
-    await collect(index, { nowMs: world.nowMs, untagged: round === 2, foreignGraceMs: 99 });
-    await index.isCondemned(blobNo(2));
-    await index.totals();
-    await index.newestRedo();
-    if (round === 1) await index.startRebuild();
-  }
-  await index.checkpoint();
-  await index.close();
-}
-
-async function lookAtAll(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
-  const { index } = world;
-  await index.findBlob(repo("a"), blobNo(1));
-  await index.findBlobAnywhere(blobNo(1));
-  await index.findManifest(repo("a"), child);
-  await index.findTag(repo("a"), tag("x"));
-  await index.findSizes([blobNo(1), blobNo(2)]);
-  await index.listTags(repo("a"), { after: null, limit: 9 });
-  await index.listRepositories({ after: null, limit: 9 });
-  await index.listReferrers(repo("a"), child, { after: null, limit: 9, artifactType: null });
-  await index.findAndLeaseBlob(repo("a"), blobNo(1), world.terms());
-  await index.findAndLeaseManifest(repo("a"), child, world.terms());
-  await index.repositoryUsage(repo("a"));
-}
-
-async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): Promise<void> {
-  const { index, nowMs } = world;
-  await world.deleteRestorably(repo("a"), child);
-  await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
-  await world.deleteRestorably(repo("a"), child);
-  await index.heldDigests({ after: null, deletedAfterMs: 0, deletedBeforeMs: nowMs, limit: 9 });
-  await index.keptDeletions(0);
-  await index.collectionDue({
-    nowMs,
-    policy: { untagged: true, untaggedBeforeMs: nowMs },
-    deletedBeforeMs: 0,
-    uploadsIdleSinceMs: 0,
-  });
-  const record = { startedAtMs: 0, durationMs: 0 } as RunRecord;
-  await index.endRun(await index.beginRun(record), record);
-  await index.beginRun(record);
-  await index.interruptRuns(nowMs);
-  await index.listRuns({ before: null, limit: 9 });
-  await index.releaseDeletions({ deletedBeforeMs: 0, nowMs, limit: 9 });
-}
-
-async function undoAll(world: World): Promise<void> {
-  const { index } = world;
-  const one = await world.image("e", { blobs: [1, 2], tags: ["x", "y"] });
-  await deleteTag(world, "e", "x");
-  const young = await world.image("e", { blobs: [3], tags: ["x"] });
-  await restore(world, wantedOf("e", "x"));
-  await restore(world, wantedOf("e", "x"), { forceTags: true });
-  const parent = await world.put("e", { children: [one, young], tags: ["z"] });
-  await world.put("e", { config: blobNo(1), subject: parent.digest });
-  world.nowMs += 2 * 3_600_000;
-  await deleteImage(world, "e", parent.digest);
-  await restore(world, wantedOf("e", parent.digest));
-  await index.deleteRepository(repo("e"), deletionBy(world));
-  await index.previewImageDeletion({ repository: repo("e"), digest: one }, world.nowMs);
-  await index.previewRepositoryDeletion(repo("e"));
-  await index.listUploads(repo("e"), { after: null, limit: 9 });
-  await listed(world);
-  await listed(world, repo("e"));
-  const { nowMs } = world;
-  await index.releaseDeletions({ deletedBeforeMs: nowMs, nowMs, limit: 99 });
-  await restore(world, wantedOf("e", "x"));
-  await restore(world, wantedOf("e", one));
-  await restore(world, { id: 1 });
-}
-
-async function lookAtRetention(world: World): Promise<void> {
-  const { index, nowMs } = world;
-  const repository = repo("r");
-  const child = await world.image("r", { blobs: [1] });
-  const image = await world.put("r", { children: [child], tags: ["x", "y"] });
-  await world.put("r", { config: blobNo(1), subject: image.digest });
-  await world.image("r", { blobs: [2], tags: [`sha256-${image.digest.slice(7)}.sig`] });
-  const pulls = [{ repository, digest: image.digest, pulledAtMs: nowMs }];
-  await index.markComplete();
-  await index.recordPulls(pulls, { after: null, limit: 9 });
-  await index.recordPulls([], { after: [repository, child], limit: 9 });
-  await index.isJudgeable(repository);
-  await index.untaggedManifests(repository, {
-    after: null,
-    limit: 9,
-    untaggedBeforeMs: nowMs,
-    nowMs,
-  });
-  await index.manifestTies(repository, image.digest, nowMs);
-  world.nowMs += 2 * 3_600_000;
-  const deletion = {
-    nowMs: world.nowMs,
-    deletedBy: "retention",
-    reason: "rule",
-    isRestorable: true,
+/** As many rows as make a difference, spread as a registry spreads them. */
+function filled(): Sql {
+  const sql = new Sql(new Database(":memory:", { strict: true }));
+  migrate(sql);
+  const rows = (into: string, values: string, count: number): void => {
+    sql.script(`INSERT OR IGNORE INTO ${into}
+      WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+      SELECT ${values} FROM n`);
   };
-  const facts = await index.retentionTags(repository, { after: null, limit: 9 });
-  for (const { tag: name, ...fact } of facts) {
-    const tags = [{ tag: name, pushedAtMs: fact.pushedAtMs }];
-    const witnesses = [tag("x")];
-    await index.retireImages({ repository, images: [{ ...fact, tags }], witnesses, deletion });
-  }
-  const untaggedBeforeMs = world.nowMs;
-  await index.retireUntagged({ repository, digests: [child], untaggedBeforeMs, deletion });
-  await index.setRetentionRuns(new Map());
-  await index.retentionRuns();
-}
-
-async function compareAll(world: World, round: number): Promise<void> {
-  const { index, nowMs } = world;
-  const bent = contentOf({ config: blobNo(50 + round) }).digest;
-  const there = round === 1;
-  const where = { repository: repo("d") };
-  await index.absorb(
-    [
-      { kind: "blob", digest: blobNo(60), sizeBytes: there ? 1 : null, modifiedMs: 0 },
-      { kind: "blob", digest: bent, sizeBytes: 1, modifiedMs: 0 },
-      { kind: "layer", ...where, digest: blobNo(60), there },
-      { kind: "revision", ...where, digest: bent, there: true, manifest: null, sizeBytes: 1 },
-      { kind: "tag", ...where, tag: tag("x"), digest: there ? bent : null, modifiedMs: 0 },
-      { kind: "tag-history", ...where, tag: tag("x"), digest: bent, there },
-      { kind: "upload", ...where, id: "foreign", startedAtMs: there ? 1 : null },
-    ],
-    { nowMs, recheck: false },
+  rows(
+    "blobs (digest, size, state)",
+    "CAST(printf('%033d', i * 7919 % 1000003) AS BLOB), i, 1",
+    20_000,
   );
-  await index.absorb([{ kind: "layer", ...where, digest: blobNo(60), there: true }], {
-    nowMs,
-    recheck: true,
-  });
-  await index.deleteManifest(where.repository, bent, nowMs);
-  await index.recordProblems([], { first: true });
-  await index.recordProblems([{ kind: "bad-link", ...where, name: null, path: "/x", detail: "" }], {
-    first: false,
-  });
-  await index.listProblems(0, 9);
-  await index.hasUnlistable();
-  await index.listKnownRepositories({ after: null, limit: 9 });
-  await index.repositoryFacts(repo("a"));
-  await index.blobsWithPrefix("sha256", "ab");
-  await index.loseBytes(blobNo(60));
-  await index.setReadingPosition("verify", "here");
-  await index.readingPosition("verify");
-  await index.setReadingPosition("verify", null);
-  await index.markComplete();
-  await index.isComplete();
-  await index.setRootId("root");
-  await index.rootId();
+  rows("repositories (name)", "printf('r%d', i)", 500);
+  rows("layers (repository_id, blob_id)", "i % 500 + 1, i", 20_000);
+  rows(
+    "manifests (repository_id, blob_id, media_type, pushed_at)",
+    "i % 500 + 1, i, 'x', 0",
+    3_000,
+  );
+  rows("named (manifest_id, blob_id, kind)", "i % 3000 + 1, i * 31 % 20000 + 1, 1", 30_000);
+  rows(
+    "tags (repository_id, name, blob_id, moved_at)",
+    "i % 500 + 1, printf('t%d', i), i, 0",
+    3_000,
+  );
+  rows("tag_history (repository_id, name, blob_id)", "i % 500 + 1, printf('t%d', i), i", 6_000);
+  rows("leases (repository_id, caller, blob_id, expires_at)", "i % 500 + 1, 'me', i, i", 5_000);
+  rows(
+    "deletions (what, repository, digest, tag, media_type, size, held_bytes, deleted_at, deleted_by, reason)",
+    "'image', printf('r%d', i % 500 + 1), CAST(i AS BLOB), '', 'x', 1, 1, i, 'me', 'client'",
+    1_000,
+  );
+  rows("deletion_tags (deletion_id, repository, tag)", "i % 1000 + 1, 'r1', i", 3_000);
+  rows(
+    "released_deletions (repository, digest, tag, deleted_at, released_at)",
+    "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i, i, i",
+    1_000,
+  );
+  rows("pulls", "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i", 3_000);
+  rows("runs (record)", "'{}'", 1_000);
+  rows("deletion_holds (deletion_id, digest)", "i % 1000 + 1, CAST(i AS BLOB)", 10_000);
+  rows("blob_candidates (repository_id, blob_id, due_at)", "i % 500 + 1, i, i", 5_000);
+  return sql;
 }
 
 const isPlanned = (text: string): boolean => /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)/i.test(text);
@@ -358,8 +209,8 @@ describe("query plans", () => {
         return original.apply(this, args);
       } as never);
     }
-    await runEverything();
-    sql = filledIndex();
+    await callEveryMethod(named);
+    sql = filled();
   });
   afterAll(() => {
     for (const name of ["get", "all", "run", "insert"] as const) {

@@ -218,6 +218,11 @@ const reserve = `
 CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
 `;
 
+/** Tags in the order in which they were moved, for lists that begin with the newest. */
+const tagsByTime = `
+CREATE INDEX tags_by_time ON tags (repository_id, moved_at, name);
+`;
+
 /**
  * Deletions that can be undone, by what was deleted: a tag (`tag`), or a manifest, with or without children
  * and referrers (`tag` is ""). Their tags by name; what they held; and what was let go, for a while.
@@ -292,7 +297,7 @@ export const factTables: readonly string[] = [
 ].map((match) => match[1] ?? "");
 
 /** Makes the fact tables, empty. */
-export const factSchema = facts + usageFacts;
+export const factSchema = facts + usageFacts + tagsByTime;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
 export const migrations: readonly string[] = [
@@ -302,4 +307,5 @@ export const migrations: readonly string[] = [
   undo,
   pulls,
   usageFacts + usageOfOldFacts + usageHistory,
+  tagsByTime,
 ];

@@ -13,6 +13,7 @@ import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
 import { findHeld } from "./immutable.ts";
 import { InlineWriter } from "./inline-writer.ts";
+import * as inspecting from "./inspecting.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
 import * as pushing from "./pushing.ts";
@@ -26,6 +27,7 @@ import * as space from "./space.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
 import * as usage from "./usage.ts";
+import * as scans from "./usage-scans.ts";
 import { WorkerWriter } from "./worker-writer.ts";
 
 /**
@@ -73,8 +75,9 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...collectionOf(access),
     ...comparisonOf(access),
     ...spaceOf(access),
-    ...usageReads(access),
+    ...inspectionOf(access),
     ...retentionOf(access),
+    ...usageOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -270,9 +273,38 @@ function comparisonOf(access: Access) {
   } satisfies Partial<Index>;
 }
 
-function usageReads(access: Access) {
+function inspectionOf(access: Access) {
+  const describeImage = access.readAll(inspecting.describeImage);
+  const blobUsers = access.readAll(inspecting.blobUsers);
+  return {
+    describeRepositories: access.read(inspecting.describeRepositories),
+    describeRepository: access.read(inspecting.describeRepository),
+    describeTags: access.readAll(inspecting.describeTags),
+    describeImage: (repository, digest, tagsMax) => describeImage({ repository, digest }, tagsMax),
+    describeChildren: access.readAll(inspecting.describeChildren),
+    blobUsers: (digest, besides, namesMax) => blobUsers(digest, { besides, namesMax }),
+  } satisfies Partial<Index>;
+}
+
+function usageOf(access: Access) {
   return {
     repositoryUsage: access.readAll(usage.repositoryUsage),
+    usageTotals: access.readAll(usage.usageTotals),
+    blobHolders: access.readAll(usage.blobHolders),
+    usageHistory: access.read(usage.usageHistory),
+    recordUsage: access.write("recordUsage"),
+    recountUsage: access.write("recountUsage"),
+    scanRepositoryUsage: access.read(scans.scanRepositoryUsage),
+    scanTaggedImages: access.readAll(scans.scanTaggedImages),
+    scanManifestBytes: access.read(scans.scanManifestBytes),
+    scanBlobs: access.readAll(scans.scanBlobs),
+    scanHeldBlobs: access.readAll(scans.scanHeldBlobs),
+    scanManifests: access.readAll(scans.scanManifests),
+    scanNamed: access.readAll(scans.scanNamed),
+    scanTagsOf: access.readAll(scans.scanTagsOf),
+    scanUnheldBlobs: access.readAll(scans.scanUnheldBlobs),
+    scanRestorableBlobs: access.readAll(scans.scanRestorableBlobs),
+    scanUploads: access.read(scans.scanUploads),
   } satisfies Partial<Index>;
 }
 

@@ -1,8 +1,8 @@
 // Counts what was written in bulk: the first build of an index, and an index of an older program. Pages of
 // manifests in the order of their key, each one transaction: from then on the triggers keep their count
 // (usage-schema.ts), so that it does not matter what else is written between the pages.
-import { blobState, namedKind } from "./stored-numbers.ts";
 import type { Sql } from "./sql.ts";
+import { blobState, namedKind } from "./stored-numbers.ts";
 import { allCounted } from "./usage-schema.ts";
 
 /** Manifests of one page. */

@@ -118,6 +118,32 @@ export class DeletionService {
     return { ...whole, uploads, outcome };
   }
 
+  /** What `deleteTag` would do now. */
+  async previewTag(repository: RepositoryName, tag: Tag): Promise<TagDeletion> {
+    await this.#parts.treeLookup()?.manifest(repository, tag);
+    const named = await this.#parts.index.findTag(repository, tag);
+    const outcome = named === null ? "unknown" : "deleted";
+    return { outcome, digest: named?.digest ?? null };
+  }
+
+  /** What `deleteImage` would do now. */
+  async previewImage(image: {
+    readonly repository: RepositoryName;
+    readonly digest: Digest;
+  }): Promise<ImageDeletion> {
+    await this.#parts.treeLookup()?.repository(image.repository);
+    return await this.#parts.index.previewImageDeletion(image, this.#parts.clock.now());
+  }
+
+  /** What `deleteRepository` would do now, images and uploads not counted, and tags up to 10,000. */
+  async previewRepository(repository: RepositoryName): Promise<WholeDeletion> {
+    await this.#parts.treeLookup()?.repository(repository);
+    const found = await this.#parts.index.previewRepositoryDeletion(repository);
+    const counts = found ?? { manifests: 0, tags: 0 };
+    const outcome = found === null ? "unknown" : "deleted";
+    return { outcome, images: 0, uploads: 0, ...counts };
+  }
+
   /** An upload that is receiving bytes ends when these have arrived; nobody waits for that. */
   async #endUploads(repository: RepositoryName): Promise<number> {
     let ended = 0;

@@ -10,7 +10,7 @@ import {
   type RepositoryName,
 } from "../oci/index.ts";
 import type { Deleter, DeletionService, ListedDeletion, WholeDeletion } from "./deletions.ts";
-import type { DeletionPosition, ImageDeletion, Index, TagDeletion } from "./ports/index.ts";
+import type { DeletionPosition, ImageDeletion, TagDeletion } from "./ports/index.ts";
 import type { RestoreReport, RestoreService, RestoreWanted } from "./restores.ts";
 
 /** Whoever asked for the command. */
@@ -51,12 +51,11 @@ export interface RestoreEvent {
 
 /** @returns the exit code: 1 when something was not there to be deleted. */
 export async function runDelete(
-  parts: { readonly deletions: DeletionService; readonly index: Index },
+  deletions: DeletionService,
   options: unknown,
   asker: Asker,
 ): Promise<number> {
   const { names, dryRun, user } = deleteSchema.parse(options);
-  const { deletions, index } = parts;
   const deleter: Deleter = { caller: user, from: "command line", reason: "command" };
   // All of them are understood before the first one goes.
   const images = names.map((text) => ({ text, image: parseImageName(text) }));
@@ -66,7 +65,7 @@ export async function runDelete(
     if (asker.signal.aborted) return 1;
     if (dryRun) await deletions.requireNotHeld(image);
     const result = dryRun
-      ? await previewOf(index, image)
+      ? await previewOf(deletions, image)
       : await deleteOne(deletions, image, { deleter, signal: asker.signal });
     if (result.outcome !== "deleted") exitCode = 1;
     const untilMs = result.outcome === "deleted" ? deletions.restorableUntilMs() : null;
@@ -92,22 +91,14 @@ async function deleteOne(
 }
 
 async function previewOf(
-  index: Index,
+  deletions: DeletionService,
   { repository, tag, digest }: ImageName,
 ): Promise<DeleteEvent["result"]> {
-  if (tag !== null) {
-    const named = await index.findTag(repository, tag);
-    const outcome = named === null ? "unknown" : "deleted";
-    return { what: "tag", outcome, digest: named?.digest ?? null };
-  }
+  if (tag !== null) return { what: "tag", ...(await deletions.previewTag(repository, tag)) };
   if (digest !== null) {
-    const preview = await index.previewImageDeletion({ repository, digest }, Date.now());
-    return { what: "image", ...preview };
+    return { what: "image", ...(await deletions.previewImage({ repository, digest })) };
   }
-  const found = await index.previewRepositoryDeletion(repository);
-  const counts = { manifests: found?.manifests ?? 0, tags: found?.tags ?? 0 };
-  const outcome = found === null ? "unknown" : "deleted";
-  return { what: "repository", outcome, images: 0, uploads: 0, ...counts };
+  return { what: "repository", ...(await deletions.previewRepository(repository)) };
 }
 
 /** @returns the exit code: 1 when something could not be restored. */

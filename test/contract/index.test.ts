@@ -7,15 +7,16 @@ import { absorbContract, unreadableContract } from "./index/comparing-contract.t
 import { deleteContract, redoContract } from "./index/deleting-contract.ts";
 import { deletionsContract } from "./index/deletions-contract.ts";
 import { fileDriver, memoryDriver } from "./index/fixture.ts";
+import { inspectionContract } from "./index/inspection-contract.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
 import { retentionContract } from "./index/retention-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
-import { usageContract } from "./index/usage-contract.ts";
 import { restoreContract } from "./index/restore-contract.ts";
 import { restorableContract } from "./index/restorable-contract.ts";
+import { usageContract } from "./index/usage-contract.ts";
 
 // A slow disk and a busy machine are no failure.
 setDefaultTimeout(300_000);
@@ -42,6 +43,7 @@ for (const driver of [memoryDriver, fileDriver]) {
     runsContract(driver);
     retentionContract(driver);
     queueContract(driver);
+    inspectionContract(driver);
     usageContract(driver);
   });
 }

@@ -62,7 +62,11 @@ export async function request<Value>(
 
 type Kind = new (...args: never[]) => Error;
 
-function expectAnswer(answer: Answer<unknown>, granted: boolean, refusal: Kind | Kind[]): void {
+export function expectAnswer(
+  answer: Answer<unknown>,
+  granted: boolean,
+  refusal: Kind | Kind[],
+): void {
   if ("given" in answer) expect(granted, "it was granted").toBe(true);
   else if (granted) throw answer.refused;
   else if (![refusal].flat().some((kind) => answer.refused instanceof kind)) throw answer.refused;
@@ -297,20 +301,29 @@ export async function deleteManifest(
   const { model, real } = both;
   const there = model.at(repository).manifests.has(digest);
   const answer = await request(both, {
-    decides: "deleteManifest",
+    decides: "deleteRestorably",
     ask: () => real.world.services.manifests.delete(repository, digest, deleter),
-    effect: () => there && model.at(repository).removeManifest(digest),
+    effect: () => {
+      if (!there) return;
+      model.recordDeletion(repository, { digest, tag: null }, real.clock.nowMs);
+      model.at(repository).removeManifest(digest);
+    },
   });
   expectAnswer(answer, there, [ManifestUnknownError, NameUnknownError]);
 }
 
 export async function deleteTag(both: Both, repository: RepositoryName, tag: Tag): Promise<void> {
   const { model, real } = both;
-  const there = model.at(repository).tags.has(tag);
+  const digest = model.at(repository).tags.get(tag);
+  const there = digest !== undefined;
   const answer = await request(both, {
-    decides: "deleteTag",
+    decides: "deleteTagRestorably",
     ask: () => real.world.services.manifests.delete(repository, tag, deleter),
-    effect: () => there && model.at(repository).removeTag(tag),
+    effect: () => {
+      if (digest === undefined) return;
+      model.recordDeletion(repository, { digest, tag }, real.clock.nowMs);
+      model.at(repository).removeTag(tag);
+    },
   });
   expectAnswer(answer, there, [ManifestUnknownError, NameUnknownError]);
 }

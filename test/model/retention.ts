@@ -5,7 +5,7 @@ import { type Digest, parseGlobs, type RepositoryName, type Tag } from "../../sr
 import { Retention } from "../../src/retention/index.ts";
 import type { RetentionRule } from "../../src/retention/rules.ts";
 import { type Both, request } from "./client.ts";
-import type { ModelRepository } from "./model.ts";
+import type { ModelRepository } from "./model-repository.ts";
 
 const never = new AbortController().signal;
 

@@ -219,7 +219,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "tag delete": {
     ...ofAll,
-    decides: "deleteTag",
+    decides: "deleteTagRestorably",
     grantedIn: always,
     refusedIn: never,
     beforehand: (scene) => pushKept(scene, tags.kept),
@@ -237,7 +237,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "manifest delete": {
     ...ofAll,
-    decides: "deleteManifest",
+    decides: "deleteRestorably",
     grantedIn: always,
     refusedIn: never,
     beforehand: (scene) => pushKept(scene, tags.kept),
@@ -255,7 +255,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "manifest delete of what goes": {
     ...ofAll,
-    decides: "deleteManifest",
+    decides: "deleteRestorably",
     grantedIn: () => ["whole"],
     refusedIn: () => ["manifests gone", "blobs condemned"],
     act: ({ world, place, shape }) =>

@@ -31,6 +31,7 @@ import type {
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
+import type { InspectionIndex } from "./inspection-index.ts";
 import type { SpaceIndex } from "./space-index.ts";
 import type { UsageIndex } from "./usage-index.ts";
 import type { PullIndex } from "./pull-index.ts";
@@ -80,6 +81,7 @@ export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./deletion-index.ts";
 export type * from "./facts.ts";
+export type * from "./inspection-index.ts";
 export type * from "./pull-index.ts";
 export type * from "./retention-index.ts";
 export type * from "./space-index.ts";
@@ -91,6 +93,7 @@ export interface Index
     CollectionIndex,
     ComparisonIndex,
     DeletionIndex,
+    InspectionIndex,
     PullIndex,
     RetentionIndex,
     SpaceIndex,

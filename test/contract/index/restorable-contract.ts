@@ -48,6 +48,17 @@ function deletionOfEachKindContract(driver: IndexDriver): void {
       expect(await missedByQueue(world().index, world().nowMs)).toEqual([]);
     });
 
+    test("the deletion of a tag is over when it names the same again, and not before", async () => {
+      await world().image("a", { blobs: [1], tags: ["x"] });
+      await deleteTag(world(), "a", "x");
+      await world().image("a", { blobs: [2], tags: ["x"] });
+      await world().image("a", { blobs: [1], tags: ["y"] });
+      await world().image("b", { blobs: [1], tags: ["x"] });
+      expect((await listed(world())).map(textOf)).toEqual(["tag a [x]"]);
+      await world().image("a", { blobs: [1], tags: ["x"] });
+      expect(await listed(world())).toEqual([]);
+    });
+
     test("a tag goes only if it names what was expected", async () => {
       const first = await world().image("a", { blobs: [1], tags: ["x"] });
       const second = await world().image("a", { blobs: [2], tags: ["x"] });

@@ -136,6 +136,7 @@ export function restoreContract(driver: IndexDriver): void {
       await restore(world(), wantedOf("a", digest));
       expect(await world().leasedFor("a", digest)).toBeNull();
       expect((await world().manifest("a", digest)).keptBy).toBe("lease");
+      expect(await missedByQueue(world().index, world().nowMs)).toEqual([]);
     });
 
     test("is refused while something that it needs is missing, and changes nothing (INV-4)", async () => {
@@ -244,6 +245,31 @@ export function restoreContract(driver: IndexDriver): void {
       expect(await pull("a", "y")).toBeUndefined();
       expect(await restore(world(), wantedOf("a", "y"))).toMatchObject({ outcome: "restored" });
       expect(await pull("a", "y")).toBe(digest);
+      expect(await listed(world())).toEqual([]);
+    });
+
+    test("of what a rebuilt index has again: its tags, and that is the end of it", async () => {
+      const { index } = world();
+      const digest = await world().image("a", { blobs: [1], tags: ["x"] });
+      const { bytes, manifest } = contentOf({ layers: [blobNo(1)] });
+      await deleteImage(world(), "a", digest);
+      await index.startRebuild();
+      const [sizeBytes, modifiedMs] = [bytes.length, 0];
+      const there = { repository: repo("a"), there: true } as const;
+      await index.absorb(
+        [
+          { kind: "blob", digest: blobNo(1), sizeBytes: 1, modifiedMs },
+          { kind: "blob", digest, sizeBytes, modifiedMs },
+          { kind: "layer", ...there, digest: blobNo(1) },
+          { kind: "revision", ...there, digest, manifest, sizeBytes },
+        ],
+        { nowMs: world().nowMs, recheck: false },
+      );
+      expect(await restore(world(), wantedOf("a", digest))).toMatchObject({
+        outcome: "restored",
+        manifests: [],
+        tags: tagNames(["x"]),
+      });
       expect(await listed(world())).toEqual([]);
     });
 

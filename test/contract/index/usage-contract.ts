@@ -83,6 +83,27 @@ export function usageContract(driver: IndexDriver): void {
     });
   });
 
+  describe("the history of usage", () => {
+    const world = worldOf(driver);
+
+    test("one sample a day, the last of the day; a rebuild keeps it, and the oldest go", async () => {
+      const { index } = world();
+      expect(await index.usageHistory(9)).toEqual([]);
+      await index.recordUsage({ day: 1, nowMs: 10 });
+      await world().image("a", { blobs: [100], tags: ["x"] });
+      await index.recordUsage({ day: 1, nowMs: 20 });
+      const { unreadableManifests, ...totals } = await index.usageTotals();
+      expect(unreadableManifests).toBe(0);
+      expect(totals.heldBytes).toBe(totals.storedBytes);
+      expect(await index.usageHistory(9)).toEqual([{ day: 1, takenAtMs: 20, ...totals }]);
+      await index.startRebuild();
+      for (let day = 2; day <= 500; day++) await index.recordUsage({ day, nowMs: day });
+      const history = await index.usageHistory(1_000);
+      expect(history.map(({ day }) => day)).toEqual(Array.from({ length: 400 }, (_, n) => 500 - n));
+      expect(history[0]?.storedBytes).toBe(0);
+    });
+  });
+
   test("usage never drifts, whatever happens", async () => {
     await fc.assert(
       fc.asyncProperty(anyOperations, async (operations) => {
