@@ -28,7 +28,11 @@ export function pullLogOf(
   return config.storage.maintenance.readOnly.enabled ? null : new PullLog(parts);
 }
 
-export function retentionOf(config: Config, { index, pulls, follower }: RetentionRoot): Retention {
+export function retentionOf(
+  config: Config,
+  { index, pulls, follower }: RetentionRoot,
+  logger: Logger,
+): Retention {
   const bounds = boundsOf(config);
   return new Retention({
     index,
@@ -40,6 +44,15 @@ export function retentionOf(config: Config, { index, pulls, follower }: Retentio
       follower.wake();
     },
     keepDeletedMs: config.gc.keepDeletedMs,
+    logRun: ({ askedBy, rules, report }) => {
+      const { durationMs, applied: _, bytes: __, atLeast: ___, ...figures } = report;
+      logger.info("retention", {
+        askedBy,
+        rules: rules.join(","),
+        ...figures,
+        durationMs: Math.round(durationMs),
+      });
+    },
     refusal: refusalOf(config),
   });
 }
@@ -110,9 +123,6 @@ export function retentionSchedule(
     random: Math.random,
     agreed: (signal) => agreement.wait(signal),
     log: {
-      info: (message, fields) => {
-        logger.info(message, fields);
-      },
       warn: (message) => {
         logger.warn(message);
       },

@@ -256,7 +256,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     expiry,
     agreement,
     watch,
-    retention: retentionOf(config, { index, pulls, follower }),
+    retention: retentionOf(config, { index, pulls, follower }, logger),
     announce: (address) => lock?.announce(address),
     failed: failing.promise,
     close: () => closeRoot({ agreement, collector, services, follower, pulls }, owned),

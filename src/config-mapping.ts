@@ -26,6 +26,7 @@ export function manifestValidation(config: Config): ManifestValidation {
 export function serviceOptions(config: Config): ServiceOptions {
   const { gc, storage } = config;
   return {
+    deleteEnabled: storage.delete.enabled,
     graceMs: gc.graceMs,
     keepDeletedMs: gc.keepDeletedMs,
     readOnly: storage.maintenance.readOnly.enabled,

@@ -142,7 +142,7 @@ function addRestore(program: Command, finish: Finish): void {
 }
 
 /** Of a flag that may be given more than once. */
-function gather(value: string, before: readonly string[]): readonly string[] {
+function gather(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
@@ -161,7 +161,7 @@ function addRetention(program: Command, finish: Finish): void {
       .description(texts[what])
       .argument("[config.yml]", "the configuration")
       .option("--rule <name>", "only this rule; what others judge stays")
-      .option("--repository <glob>", "only repositories that it matches")
+      .option("--repository <glob>", "only these repositories; may be given again", gather)
       .option("--all", "also print every tag that stays, and what keeps it")
       .option("--json", "print one JSON document a line, the summary last")
       .addHelpText("after", help.retentionHelp)

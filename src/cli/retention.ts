@@ -7,11 +7,12 @@ import {
   retentionRequest,
 } from "../retention/index.ts";
 import { runRootCommand } from "./root-command.ts";
+import { userName } from "./user-name.ts";
 
 /** As commander hands them over; a flag that was not given is absent. */
 export interface RetentionFlags {
   readonly rule?: string;
-  readonly repository?: string;
+  readonly repository?: readonly string[];
   readonly all?: boolean;
   readonly json?: boolean;
 }
@@ -30,8 +31,9 @@ export async function runRetention(
       command: `retention-${what}`,
       options: retentionRequest(config.retention, {
         rule: flags.rule ?? null,
-        repository: flags.repository === undefined ? null : [flags.repository],
+        repository: flags.repository === undefined ? null : [...flags.repository],
         tellsKept: flags.all === true,
+        user: userName(),
       }),
     }),
     hear: (told, { bar }) => {

@@ -8,7 +8,6 @@ export { CollectionRequests } from "./collection-requests.ts";
 export { Collector } from "./collector.ts";
 export { policyOf } from "./plan.ts";
 export { humanBytes } from "./human-bytes.ts";
-export { areNamersDoomed } from "./planned-blobs.ts";
 export { DoomedManifests } from "./planned-manifests.ts";
 export { CollectionSchedule, type ScheduleOptions, systemTimers, type Timers } from "./schedule.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";

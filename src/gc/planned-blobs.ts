@@ -25,12 +25,6 @@ export interface BlobSearch {
   readonly entriesMax: number;
 }
 
-/** All that the question whether what names a blob would go needs. */
-interface NamerParts {
-  readonly index: Pick<CollectionParts["index"], "namersOf">;
-  readonly pause: CollectionParts["pause"];
-}
-
 export interface FreedBlobs {
   readonly blobs: readonly BlobFact[];
   readonly links: readonly RepositoryManifest[];
@@ -136,7 +130,7 @@ export function isForeignYoung(
  * one repository, would go: a manifest does not need a layer link to its own bytes.
  */
 export async function areNamersDoomed(
-  search: Pick<BlobSearch, "doomed"> & { readonly parts: NamerParts },
+  search: Pick<BlobSearch, "parts" | "doomed">,
   digest: Digest,
   repository: RepositoryName | null,
 ): Promise<boolean> {

@@ -41,9 +41,15 @@ function forgetGone(sql: Sql, { after, limit }: PullSweep): PullPosition | null 
     const digest = digestFromBytes(bytes);
     last = [repository, digest];
     if (manifestRow(sql, { repository, digest }) !== null) continue;
+    // What can still come back comes back with the time of its pull.
+    if (canComeBack(sql, repository, bytes)) continue;
     sql.run("DELETE FROM pulls WHERE repository = ? AND digest = ?", repository, bytes);
   }
   return rows.length < limit ? null : last;
+}
+
+function canComeBack(sql: Sql, repository: RepositoryName, digest: Uint8Array): boolean {
+  return sql.has("SELECT 1 FROM deletions WHERE repository = ? AND digest = ?", repository, digest);
 }
 
 /** Null: never, as far as is known. */

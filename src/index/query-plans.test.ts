@@ -93,6 +93,7 @@ const allowedElsewhere: Allowed = [
   [/^SCAN [bdm]$/, "a page of a walk, or the repair of totals"],
   [/^SCAN holdings USING INDEX holdings_by_blob$/, "emptied once, before a first build"],
   [/^USE TEMP B-TREE FOR GROUP BY$/, "a page of manifests that are counted"],
+  [/^USE TEMP B-TREE FOR LAST TERM OF ORDER BY$/, "sorts the repositories of one manifest"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
   [/^SCAN (c|repository_candidates)$/, "repositories that may be empty, as many as asked"],
   [/^SCAN blobs USING COVERING INDEX blobs_condemned$/, "whether there is one"],

@@ -9,6 +9,8 @@ import {
 } from "../oci/index.ts";
 import type {
   Deletion,
+  HolderPage,
+  HolderPosition,
   ManifestTies,
   Page,
   RetiredImage,
@@ -22,7 +24,7 @@ import type {
 import { getMeta, setMeta } from "./comparing.ts";
 import { manifestRow } from "./deleting.ts";
 import { pulledAt } from "./pulls.ts";
-import { findRepository, type Leased } from "./rows.ts";
+import { findBlobRow, findRepository, type Leased } from "./rows.ts";
 import { namedKind } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 import { isUnjudgeable, keepingOf } from "./standing.ts";
@@ -119,6 +121,64 @@ export function manifestTies(
   };
 }
 
+interface HolderRow {
+  readonly manifestId: number;
+  readonly repositoryId: number;
+  readonly repository: RepositoryName;
+  readonly digest: Uint8Array;
+}
+
+const holderColumns =
+  "m.blob_id AS manifestId, m.repository_id AS repositoryId, r.name AS repository, b.digest";
+
+/** By key and not by offset: a base layer is named by every build there ever was. */
+export function holdersOf(
+  sql: Sql,
+  digest: Digest,
+  page: { readonly before: HolderPosition | null; readonly limit: number },
+): HolderPage {
+  const blobId = findBlobRow(sql, digest)?.id;
+  if (blobId === undefined) return { holders: [], next: null };
+  const [manifest, repository] = page.before ?? [Number.MAX_SAFE_INTEGER, 0];
+  const naming = sql.all<HolderRow>(
+    `SELECT ${holderColumns}
+     FROM named n CROSS JOIN manifests m INDEXED BY manifests_by_blob CROSS JOIN repositories r
+       CROSS JOIN blobs b
+     WHERE n.blob_id = ?1 AND n.manifest_id <= ?2 AND m.blob_id = n.manifest_id
+       AND (m.blob_id < ?2 OR m.repository_id < ?3)
+       AND r.id = m.repository_id AND b.id = m.blob_id
+     ORDER BY n.manifest_id DESC, m.repository_id DESC LIMIT ?4`,
+    blobId,
+    manifest,
+    repository,
+    page.limit,
+  );
+  const last = naming.length < page.limit ? undefined : naming.at(-1);
+  const others = page.before === null ? holdersByThemselves(sql, blobId) : [];
+  return {
+    holders: [...others, ...naming].map((row) => ({
+      repository: row.repository,
+      digest: digestFromBytes(row.digest),
+    })),
+    next: last === undefined ? null : [last.manifestId, last.repositoryId],
+  };
+}
+
+/** The blob as a manifest, and what cannot be read where it is linked: a few. */
+function holdersByThemselves(sql: Sql, blobId: number): HolderRow[] {
+  return sql.all<HolderRow>(
+    `SELECT ${holderColumns} FROM manifests m INDEXED BY manifests_by_blob
+       CROSS JOIN repositories r CROSS JOIN blobs b
+     WHERE m.blob_id = ?1 AND r.id = m.repository_id AND b.id = m.blob_id
+     UNION ALL
+     SELECT ${holderColumns} FROM layers l CROSS JOIN manifests m INDEXED BY manifests_unreadable
+       CROSS JOIN repositories r CROSS JOIN blobs b
+     WHERE l.blob_id = ?1 AND m.repository_id = l.repository_id AND m.unreadable = 1
+       AND r.id = m.repository_id AND b.id = m.blob_id`,
+    blobId,
+  );
+}
+
 /** Manifests of the repository (?1) that have the manifest (?2) as a part: not as their subject. */
 const parentsOf = `FROM named n CROSS JOIN manifests m CROSS JOIN blobs b
   WHERE n.blob_id = ?2 AND n.kind <> ${namedKind.subject}
@@ -144,9 +204,10 @@ function subjectOf(sql: Sql, row: Leased): Digest | null {
 
 function tagsOf(sql: Sql, row: Leased): { tag: Tag; pushedAtMs: number }[] {
   return sql.all(
-    "SELECT name AS tag, moved_at AS pushedAtMs FROM tags WHERE repository_id = ? AND blob_id = ?",
-    row.repositoryId,
+    `SELECT name AS tag, moved_at AS pushedAtMs FROM tags INDEXED BY tags_by_manifest
+     WHERE blob_id = ? AND repository_id = ?`,
     row.blobId,
+    row.repositoryId,
   );
 }
 

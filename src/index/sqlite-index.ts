@@ -315,6 +315,7 @@ function retentionOf(access: Access) {
     retentionTags: access.readAll(retaining.retentionTags),
     isJudgeable: access.readAll(retaining.isJudgeable),
     untaggedManifests: access.readAll(retaining.untaggedManifests),
+    holdersOf: access.readAll(retaining.holdersOf),
     manifestTies: (repository, digest, nowMs) => manifestTies({ repository, digest }, nowMs),
     retireImages: access.write("retireImages"),
     retireUntagged: access.write("retireUntagged"),

@@ -1,6 +1,5 @@
 // What a preview or an application tells: plain data, for lines, documents and programs.
 import type { KeptBy } from "./judgement.ts";
-import type { SkipReason } from "./judge-repository.ts";
 
 export interface RetentionReport {
   /** False: a preview. */
@@ -27,6 +26,18 @@ export interface RetentionReport {
   readonly completed: boolean;
   readonly durationMs: number;
 }
+
+/** An application that is over. */
+export interface RetentionRun {
+  /** `interval`, `pressure`, or who gave the command. */
+  readonly askedBy: string;
+  /** Names of the rules that were applied. */
+  readonly rules: readonly string[];
+  readonly report: RetentionReport;
+}
+
+/** Why a repository was left alone. `unjudgeable`: something in it cannot be read (INV-7). */
+export type SkipReason = "unjudgeable" | "toomanytags";
 
 export interface GoingTag {
   readonly kind: "tag";

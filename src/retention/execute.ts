@@ -2,7 +2,8 @@
 // removal again, with pauses between them. Every removal can be brought back for `gc.keepdeleted`.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
 import type { Deletion, RetireOutcome } from "../registry/ports/index.ts";
-import { type Asked, judgeRepository, type SkipReason, untaggedPages } from "./judge-repository.ts";
+import type { SkipReason } from "./events.ts";
+import { type Asked, judgeRepository, untaggedPages } from "./judge-repository.ts";
 import type { GoingImage, Judged } from "./judgement.ts";
 import { imagesAtOnce, pauseBetweenBatchesMs, type RetentionParts } from "./parts.ts";
 import type { RetentionRule } from "./rules.ts";
@@ -10,6 +11,7 @@ import type { RetentionRule } from "./rules.ts";
 /** A repository that changes all the time is left to the next run after so many judgements. */
 const roundsMax = 3;
 
+/** What has gone so far, and what was left. */
 export interface Removed {
   /** Attachments that followed their images included. */
   tags: number;
@@ -27,27 +29,34 @@ export interface Witness {
   ): Promise<void> | void;
 }
 
-export interface Executed extends Removed {
+export interface Executed {
   readonly skipped: SkipReason | null;
   /** The last judgement; null: none was made. */
   readonly judged: Judged | null;
 }
 
-export async function executeIn(parts: RetentionParts, work: Work): Promise<Executed> {
+/** @param removed is added to, also when it is stopped or fails in the middle */
+export async function executeIn(
+  parts: RetentionParts,
+  work: Work,
+  removed: Removed,
+): Promise<Executed> {
   const { repository, asked } = work;
-  const removed: Removed = { tags: 0, manifests: 0, changed: 0, leased: 0 };
   let judged: Judged | null = null;
-  for (let round = 0; round < roundsMax; round++) {
-    const found = await judgeRepository(parts, repository, asked);
-    if (found.skipped !== null) return { ...removed, skipped: found.skipped, judged };
-    ({ judged } = found);
-    const standing = await removeGoing(parts, { ...work, judged }, removed);
-    if (standing === "unjudgeable") return { ...removed, skipped: "unjudgeable", judged };
-    if (standing === "fits") break;
+  try {
+    for (let round = 0; round < roundsMax; round++) {
+      const found = await judgeRepository(parts, repository, asked);
+      if (found.skipped !== null) return { skipped: found.skipped, judged };
+      ({ judged } = found);
+      const standing = await removeGoing(parts, { ...work, judged }, removed);
+      if (standing === "unjudgeable") return { skipped: "unjudgeable", judged };
+      if (standing === "fits") break;
+    }
+    await removeUntagged(parts, work, removed);
+    return { skipped: null, judged };
+  } finally {
+    parts.followTree();
   }
-  await removeUntagged(parts, work, removed);
-  parts.followTree();
-  return { ...removed, skipped: null, judged };
 }
 
 interface Work {

@@ -1,14 +1,17 @@
 // What would go with the tags that rules let go, and the bytes that a collection would give back. Changes
 // nothing; follows the same ties as the removal (index/retaining.ts), and counts a blob only if everything
 // that names it anywhere goes. Leases on blobs are not looked at: they end by themselves.
-import { areNamersDoomed, DoomedManifests, pageMax } from "../gc/index.ts";
+import { DoomedManifests, pageMax } from "../gc/index.ts";
 import { attachedTo, type Digest, type RepositoryName, type Tag } from "../oci/index.ts";
-import type { ManifestTies } from "../registry/ports/index.ts";
+import type { HolderPage, HolderPosition, ManifestTies } from "../registry/ports/index.ts";
 import type { Judged } from "./judgement.ts";
-import type { RetentionParts } from "./parts.ts";
+import { Breather, type RetentionParts } from "./parts.ts";
 
 /** Manifests that go, and blobs that are looked at, that a forecast holds: some 30 MB of digests. */
 const entriesMax = 100_000;
+
+/** Manifests that hold a blob, in one look: well under a millisecond. */
+const holderPageMax = 100;
 
 export interface Forecasted {
   /** Manifests that go in this repository. */
@@ -39,9 +42,13 @@ export class Forecast {
     judged: Judged,
     more: { readonly untagged: readonly Digest[]; readonly nowMs: number },
   ): Promise<Forecasted> {
-    const search = new Search(this.#parts, { repository, nowMs: more.nowMs }, judged);
-    await search.run(more.untagged);
-    for (const digest of search.gone) this.#doomed.add({ repository, digest }, entriesMax);
+    const search = new Search(this.#parts, { repository, nowMs: more.nowMs });
+    await search.run(judged, more.untagged);
+    const breather = new Breather(this.#parts);
+    for (const digest of search.gone) {
+      this.#doomed.add({ repository, digest }, entriesMax);
+      await breather.step();
+    }
     return {
       manifests: search.gone.size,
       attachments: search.attachments,
@@ -52,20 +59,15 @@ export class Forecast {
 
   /** Of all that was added. */
   async bytes(): Promise<number> {
-    const { index, clock, pause } = this.#parts;
-    const nowMs = clock.now();
+    const { index, pause } = this.#parts;
     const seen = new Set<Digest>();
     let bytes = 0;
     for (const { digest: manifest } of this.#doomed.values()) {
       const named = [manifest, ...(await index.namedByManifest(manifest))];
       const unseen = named.filter((digest) => !seen.has(digest) && seen.add(digest));
       for (let at = 0; at < unseen.length; at += pageMax) {
-        const page = unseen.slice(at, at + pageMax).map((digest) => ({ repository: null, digest }));
-        for (const blob of await index.blobStandings(page, nowMs)) {
-          if (!blob.present) continue;
-          const search = { parts: this.#parts, doomed: this.#doomed };
-          if (await areNamersDoomed(search, blob.digest, null)) bytes += blob.sizeBytes;
-        }
+        const sizes = await index.findSizes(unseen.slice(at, at + pageMax));
+        for (const [digest, size] of sizes) if (await this.#isFreed(digest)) bytes += size;
         await pause(0);
       }
       if (seen.size >= entriesMax) {
@@ -74,6 +76,21 @@ export class Forecast {
       }
     }
     return bytes;
+  }
+
+  /** Everything that holds the blob, anywhere, goes. Who came last is asked first: it stays most often. */
+  async #isFreed(digest: Digest): Promise<boolean> {
+    let before: HolderPosition | null = null;
+    do {
+      const page: HolderPage = await this.#parts.index.holdersOf(digest, {
+        before,
+        limit: holderPageMax,
+      });
+      if (!page.holders.every((holder) => this.#doomed.has(holder))) return false;
+      before = page.next;
+      if (before !== null) await this.#parts.pause(0);
+    } while (before !== null);
+    return true;
   }
 }
 
@@ -88,27 +105,36 @@ class Search {
   readonly #goingTags = new Set<Tag>();
   /** By the digest that they are attached to. */
   readonly #attached = new Map<Digest, Digest[]>();
-  readonly #starts: readonly Digest[];
 
   constructor(
     parts: RetentionParts,
     at: { readonly repository: RepositoryName; readonly nowMs: number },
-    judged: Judged,
   ) {
     this.#parts = parts;
     this.#repository = at.repository;
     this.#nowMs = at.nowMs;
-    for (const { tags } of judged.going) for (const { tag } of tags) this.#goingTags.add(tag);
-    this.#starts = judged.going.filter(({ isWhole }) => isWhole).map(({ digest }) => digest);
+  }
+
+  /** What is known beforehand; where to begin. */
+  async #prepare(judged: Judged): Promise<Digest[]> {
+    const breather = new Breather(this.#parts);
+    const starts: Digest[] = [];
+    for (const { digest, isWhole, tags } of judged.going) {
+      for (const { tag } of tags) this.#goingTags.add(tag);
+      if (isWhole) starts.push(digest);
+      await breather.step();
+    }
     for (const { fact, keptBy } of judged.verdicts) {
+      await breather.step();
       const image = keptBy === "attachment" ? attachedTo(fact.tag) : null;
       if (image === null) continue;
       this.#attached.set(image, [...(this.#attached.get(image) ?? []), fact.digest]);
     }
+    return starts;
   }
 
-  async run(untagged: readonly Digest[]): Promise<void> {
-    const queue = [...this.#starts, ...untagged];
+  async run(judged: Judged, untagged: readonly Digest[]): Promise<void> {
+    const queue = [...(await this.#prepare(judged)), ...untagged];
     for (let n = 0; n < queue.length; n++) {
       const digest = queue[n] as Digest;
       if (n % pageMax === pageMax - 1) await this.#parts.pause(0);

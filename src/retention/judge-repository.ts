@@ -1,6 +1,7 @@
 // Reads the tags of one repository page by page, with pauses, and has them judged. Removes nothing.
 import type { Digest, RepositoryName } from "../oci/index.ts";
 import type { TagFact } from "../registry/ports/index.ts";
+import type { SkipReason } from "./events.ts";
 import { type Judged, Judgement } from "./judgement.ts";
 import { type RetentionParts, tagPageMax, tagsMax, untaggedPageMax } from "./parts.ts";
 import { type RetentionRule, rulesFor, untaggedRuleOf } from "./rules.ts";
@@ -11,9 +12,6 @@ export interface Asked {
   readonly applies: (rule: RetentionRule) => boolean;
   readonly signal: AbortSignal;
 }
-
-/** Why a repository was left alone. `unjudgeable`: something in it cannot be read (INV-7). */
-export type SkipReason = "unjudgeable" | "toomanytags";
 
 export type RepositoryJudged =
   | { readonly skipped: SkipReason }

@@ -28,13 +28,17 @@ export interface Relieving {
   readonly isEnough: () => Promise<boolean>;
 }
 
-export async function relieve(parts: RetentionParts, work: Relieving): Promise<Removed> {
-  const removed: Removed = { tags: 0, manifests: 0, changed: 0, leased: 0 };
+/** @param removed is added to */
+export async function relieve(
+  parts: RetentionParts,
+  work: Relieving,
+  removed: Removed,
+): Promise<void> {
   let before: number;
   do {
     before = removed.tags + removed.manifests;
     const candidates = await findLongestUnused(parts, work, removed);
-    if (removed.manifests > before && (await work.isEnough())) return removed;
+    if (removed.manifests > before && (await work.isEnough())) return;
     let asked = 0;
     for (const { repository, image, witnesses } of candidates) {
       work.asked.signal.throwIfAborted();
@@ -44,12 +48,11 @@ export async function relieve(parts: RetentionParts, work: Relieving): Promise<R
       asked += 1;
       if (asked % imagesBetweenQuestions !== 0) continue;
       parts.followTree();
-      if (await work.isEnough()) return removed;
+      if (await work.isEnough()) return;
     }
     parts.followTree();
-    if (asked % imagesBetweenQuestions !== 0 && (await work.isEnough())) return removed;
+    if (asked % imagesBetweenQuestions !== 0 && (await work.isEnough())) return;
   } while (removed.tags + removed.manifests > before);
-  return removed;
 }
 
 /** Untagged manifests that a rule lets go are gone at once: nobody can pull them by name. */

@@ -32,13 +32,15 @@ const schema = z.strictObject({
   /** Only repositories that these globs match; null: all. */
   repository: patterns.nullable(),
   tellsKept: z.boolean(),
+  /** Of the command line. */
+  user: z.string().max(200).nullable(),
 });
 
 export type RetentionRequest = z.infer<typeof schema>;
 
 /** @throws ZodError, GlobError, when another version of the program asks for what this one does not know. */
 export function parseRetentionRequest(value: unknown): RetentionWork {
-  const { rules, rule, repository, tellsKept } = schema.parse(value);
+  const { rules, rule, repository, tellsKept, user } = schema.parse(value);
   const wanted = repository === null ? null : parseGlobs(repository);
   return {
     rules: rules.map((one): RetentionRule => ({
@@ -53,15 +55,16 @@ export function parseRetentionRequest(value: unknown): RetentionWork {
     ...(rule === null ? {} : { applies: ({ name }) => name === rule }),
     ...(wanted === null ? {} : { isWanted: (name) => wanted.matches(name) }),
     tellsKept,
+    askedBy: user === null ? "command" : `command (${user})`,
   };
 }
 
 /** @throws Error that names the rules there are, when none has the name. */
 export function retentionRequest(
   rules: readonly RetentionRule[],
-  asked: Pick<RetentionRequest, "rule" | "repository" | "tellsKept">,
+  asked: Omit<RetentionRequest, "rules">,
 ): RetentionRequest {
-  const { rule, repository, tellsKept } = asked;
+  const { rule, repository } = asked;
   const names = rules.map(({ name }) => name);
   if (rules.length === 0) throw new Error("the configuration has no retention rules");
   if (rule !== null && !names.includes(rule)) {
@@ -78,8 +81,6 @@ export function retentionRequest(
         matching: one.keep.matching === null ? null : [...one.keep.matching.patterns],
       },
     })),
-    rule,
-    repository,
-    tellsKept,
+    ...asked,
   };
 }

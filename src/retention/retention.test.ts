@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { SmallRegistry, Heard } from "../../test/retention/registry.ts";
+import { restore, wantedOf } from "../../test/contract/index/undo.ts";
 import { repo, tag } from "../../test/contract/index/world.ts";
 import { DeniedError, parseGlobs } from "../oci/index.ts";
 import type { Index } from "../registry/ports/index.ts";
+import type { RetentionRun } from "./events.ts";
 import type { RetentionRule } from "./rules.ts";
 
 const hourMs = 3_600_000;
@@ -71,7 +73,11 @@ describe("a preview", () => {
     await builds(registry, "ci/app", 3);
     await builds(registry, "base", 1);
     const heard = new Heard();
-    const work = { rules: [rule({ newest: 2, repositories: ["ci/**"] })], tellsKept: true };
+    const work = {
+      rules: [rule({ newest: 2, repositories: ["ci/**"] })],
+      askedBy: "test",
+      tellsKept: true,
+    };
     const report = await registry.retention.preview(work, heard.hear, never);
     expect(heard.tags).toEqual(["ci/app:build-1"]);
     expect(heard.events.map(({ kind }) => kind)).toEqual([
@@ -98,7 +104,7 @@ describe("a preview", () => {
     ];
     const told = async (more: object): Promise<string[]> => {
       const heard = new Heard();
-      await registry.retention.preview({ rules, ...more }, heard.hear, never);
+      await registry.retention.preview({ rules, askedBy: "test", ...more }, heard.hear, never);
       return heard.tags;
     };
     expect(await told({})).toHaveLength(4);
@@ -118,7 +124,7 @@ describe("an application", () => {
     const registry = await new SmallRegistry({ refusal: "deletion is disabled" }).open();
     await builds(registry, "a", 2);
     const { retention } = registry;
-    const work = { rules: [rule({ newest: 1 })] };
+    const work = { rules: [rule({ newest: 1 })], askedBy: "test" };
     const failure = retention.apply(work, () => undefined, never);
     expect(failure).rejects.toThrow(DeniedError);
     await failure.catch(() => undefined);
@@ -134,7 +140,11 @@ describe("an application", () => {
     registry = await new SmallRegistry({}, wrap).open();
     await builds(registry, "a", 3);
     const rules = [rule({ newest: 1, pulledWithinMs: dayMs })];
-    const report = await registry.retention.apply({ rules }, () => undefined, never);
+    const report = await registry.retention.apply(
+      { rules, askedBy: "test" },
+      () => undefined,
+      never,
+    );
     expect(report).toMatchObject({ tags: 1, changed: 1 });
     expect(await registry.tags("a")).toEqual(["build-1", "build-3"]);
   });
@@ -147,7 +157,11 @@ describe("an application", () => {
     await builds(registry, "a", 3);
     await registry.pull("a", "build-1");
     const rules = [rule({ newest: 1, pulledWithinMs: dayMs })];
-    const report = await registry.retention.apply({ rules }, () => undefined, never);
+    const report = await registry.retention.apply(
+      { rules, askedBy: "test" },
+      () => undefined,
+      never,
+    );
     expect(report).toMatchObject({ tags: 1, changed: 1 });
     expect(await registry.tags("a")).toEqual(["build-1", "build-3"]);
   });
@@ -161,7 +175,7 @@ describe("an application", () => {
     registry = await new SmallRegistry({}, wrap).open();
     await builds(registry, "a", 4);
     const report = await registry.retention.apply(
-      { rules: [rule({ newest: 2 })] },
+      { rules: [rule({ newest: 2 })], askedBy: "test" },
       () => undefined,
       never,
     );
@@ -179,7 +193,7 @@ describe("an application", () => {
     registry = await new SmallRegistry({}, wrap).open();
     await builds(registry, "a", 3);
     const report = await registry.retention.apply(
-      { rules: [rule({ newest: 1 })] },
+      { rules: [rule({ newest: 1 })], askedBy: "test" },
       () => undefined,
       never,
     );
@@ -209,7 +223,7 @@ describe("an application", () => {
       rule({ name: "rest", newest: 1 }),
     ];
     const heard = new Heard();
-    const report = await registry.retention.apply({ rules }, heard.hear, never);
+    const report = await registry.retention.apply({ rules, askedBy: "test" }, heard.hear, never);
     expect(report).toMatchObject({ tags: 0, leased: 1, refused: 1, skipped: 1, repositories: 3 });
     expect(heard.events).toContainEqual({
       kind: "skipped",
@@ -226,9 +240,9 @@ describe("an application", () => {
     const hear = (): void => {
       stop.abort();
     };
-    const work = { rules: [rule({ newest: 1 })] };
+    const work = { rules: [rule({ newest: 1 })], askedBy: "test" };
     const report = await registry.retention.apply(work, hear, stop.signal);
-    expect(report.completed).toBe(false);
+    expect(report).toMatchObject({ completed: false, tags: 10, manifests: 10 });
     expect(await registry.tags("a")).toHaveLength(30);
     expect(await registry.retention.apply(work, () => undefined, never)).toMatchObject({
       completed: true,
@@ -236,10 +250,59 @@ describe("an application", () => {
     });
   });
 
+  test("leaves a repository with more tags than can be held alone, and says so", async () => {
+    const fact = { digest: "sha256:x", pushedAtMs: 0, imagePushedAtMs: 0, pulledAtMs: null };
+    let count = 0;
+    const registry = await new SmallRegistry({}, (index) => ({
+      ...index,
+      retentionTags: (_, { limit }) =>
+        Promise.resolve(
+          Array.from({ length: limit }, () => ({ ...fact, tag: tag(`t-${count++}`) }) as never),
+        ),
+    })).open();
+    await builds(registry, "a", 2);
+    const heard = new Heard();
+    const work = { rules: [rule({ newest: 1 })], askedBy: "test" };
+    const report = await registry.retention.apply(work, heard.hear, never);
+    expect(report).toMatchObject({ tags: 0, skipped: 1 });
+    expect(heard.events[0]).toMatchObject({ kind: "skipped", reason: "toomanytags" });
+    expect(count).toBeGreaterThan(120_000);
+  });
+
+  test("is logged, with who asked and which rules", async () => {
+    const runs: RetentionRun[] = [];
+    const registry = await new SmallRegistry({ logRun: (run) => runs.push(run) }).open();
+    await builds(registry, "a", 3);
+    const rules = [
+      rule({ name: "x", tags: ["v*"] }),
+      rule({ name: "y", newest: 2, onPressure: true }),
+    ];
+    const work = { rules, askedBy: "command (root)" };
+    await registry.retention.preview(work, () => undefined, never);
+    await registry.retention.apply(work, () => undefined, never);
+    for (const n of [11, 12]) await registry.world.image("a", { blobs: [n], tags: [`new-${n}`] });
+    await registry.retention.applyUnderPressure(rules, () => Promise.resolve(true), never);
+    expect(runs).toMatchObject([
+      { askedBy: "command (root)", rules: ["x", "y"], report: { tags: 1, completed: true } },
+      { askedBy: "pressure", rules: ["y"], report: { tags: 2, completed: true } },
+    ]);
+  });
+
+  test("what was restored counts as pushed then, and is not removed again at once", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 4);
+    const work = { rules: [rule({ newest: 2 })], askedBy: "test" };
+    await registry.retention.apply(work, () => undefined, never);
+    const { world } = registry;
+    expect(await restore(world, wantedOf("a", "build-1"))).toMatchObject({ outcome: "restored" });
+    expect(await registry.retention.apply(work, () => undefined, never)).toMatchObject({ tags: 1 });
+    expect(await registry.tags("a")).toEqual(["build-1", "build-4"]);
+  });
+
   test("two at once take their turns", async () => {
     const registry = await new SmallRegistry().open();
     await builds(registry, "a", 30);
-    const work = { rules: [rule({ newest: 1 })] };
+    const work = { rules: [rule({ newest: 1 })], askedBy: "test" };
     const reports = await Promise.all(
       [1, 2].map(() => registry.retention.apply(work, () => undefined, never)),
     );
@@ -313,6 +376,19 @@ describe("under pressure", () => {
     expect(asked).toBe(1);
     expect(await registry.tags("a")).toHaveLength(80);
     expect(await registry.tags("a")).not.toContain("build-1");
+  });
+
+  test("holds those that were used longest ago, of more than it can hold", async () => {
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 1_050);
+    await registry.retention.applyUnderPressure(rules, () => Promise.resolve(true), never);
+    const left = await registry.tags("a");
+    expect(left).toHaveLength(1_030);
+    expect(["build-1", "build-20", "build-21"].map((name) => left.includes(name))).toEqual([
+      false,
+      false,
+      true,
+    ]);
   });
 
   test("untagged manifests that a rule lets go come first", async () => {

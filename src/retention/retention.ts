@@ -3,20 +3,22 @@
 // the collector's. Documentation: docs/retention.md.
 import { DeniedError, type RepositoryName } from "../oci/index.ts";
 import type { RetentionObserver, RetentionReport } from "./events.ts";
-import { type Executed, executeIn } from "./execute.ts";
+import { executeIn, type Removed } from "./execute.ts";
 import { Forecast } from "./forecast.ts";
 import { type Asked, judgeRepository, untaggedPages } from "./judge-repository.ts";
-import type { GoingImage, Judged } from "./judgement.ts";
-import type { RetentionParts } from "./parts.ts";
+import type { GoingImage, Judged, KeptBy } from "./judgement.ts";
+import { Breather, type RetentionParts } from "./parts.ts";
 import { relieve } from "./pressure.ts";
 import { type RetentionRule, rulesFor } from "./rules.ts";
-import { countKept, Tally } from "./tally.ts";
+import { Tally } from "./tally.ts";
 
 export interface RetentionWork {
   /** All of them: each tag is judged by the first that matches, applied now or not. */
   readonly rules: readonly RetentionRule[];
   /** Only these are applied; absent: all. */
   readonly applies?: (rule: RetentionRule) => boolean;
+  /** For the log: `interval`, or who gave the command; absent: `request`. */
+  readonly askedBy?: string;
   /** Only these repositories; absent: all. */
   readonly isWanted?: (repository: RepositoryName) => boolean;
   /** Also tells every tag that stays. */
@@ -87,6 +89,7 @@ export class Retention {
       const durationMs = clock.now() - startedAtMs;
       const more = { applied: true, bytes, atLeast, completed, durationMs };
       const report = tally.report(more);
+      this.#log(work, report);
       await observer({ kind: "summary", report });
       return report;
     });
@@ -100,13 +103,34 @@ export class Retention {
     rules: readonly RetentionRule[],
     isEnough: () => Promise<boolean>,
     signal: AbortSignal,
-  ): Promise<{ readonly tags: number; readonly manifests: number }> {
+  ): Promise<void> {
     this.#checkAllowed();
-    const work: RetentionWork = { rules, applies: ({ onPressure }) => onPressure };
+    const applies = ({ onPressure }: RetentionRule): boolean => onPressure;
+    const work: RetentionWork = { rules, applies, askedBy: "pressure" };
     const repositories = (): AsyncGenerator<RepositoryName> => this.#repositories(work, signal);
-    return await this.#inTurn(() =>
-      relieve(this.#parts, { asked: askedOf(work, signal), repositories, isEnough }),
-    );
+    await this.#inTurn(async () => {
+      const { clock } = this.#parts;
+      const startedAtMs = clock.now();
+      const removed: Removed = { tags: 0, manifests: 0, changed: 0, leased: 0 };
+      let completed = false;
+      try {
+        const asked = askedOf(work, signal);
+        await relieve(this.#parts, { asked, repositories, isEnough }, removed);
+        completed = true;
+      } finally {
+        const tally = new Tally();
+        tally.add(removed);
+        const durationMs = clock.now() - startedAtMs;
+        const more = { applied: true, bytes: null, atLeast: false, completed, durationMs };
+        this.#log(work, tally.report(more));
+      }
+    });
+  }
+
+  #log(work: RetentionWork, report: RetentionReport): void {
+    const { rules, applies = () => true, askedBy = "request" } = work;
+    const names = rules.filter((rule) => applies(rule)).map(({ name }) => name);
+    this.#parts.logRun?.({ askedBy, rules: names, report });
   }
 
   #checkAllowed(): void {
@@ -174,48 +198,54 @@ export class Retention {
       untagged: untagged.map(({ digest }) => digest),
       nowMs,
     });
-    const going = judged.going.filter(({ digest }) => !goes.leased.has(digest));
-    for (const image of going) {
-      await tellImage(run.observer, {
-        repository,
-        image,
-        isImageKept: !goes.gone.has(image.digest),
-      });
+    const breather = new Breather(this.#parts);
+    let tags = goes.attachments;
+    let leased = 0;
+    for (const image of judged.going) {
+      await breather.step();
+      if (goes.leased.has(image.digest)) {
+        leased += 1;
+        continue;
+      }
+      tags += image.tags.length;
+      const isImageKept = !goes.gone.has(image.digest);
+      await tellImage(run.observer, { repository, image, isImageKept });
     }
     for (const { rule, digest, sinceMs } of untagged) {
+      await breather.step();
       if (!goes.gone.has(digest)) continue;
       await tellUntagged(run.observer, { repository, rule, digest, untaggedSinceMs: sinceMs });
     }
-    const tags = sumOf(going.map((image) => image.tags.length)) + goes.attachments;
-    tally.leased += judged.going.length - going.length;
-    await this.#tellRepository(repository, run, {
-      tally,
-      judged,
-      removed: { tags, manifests: goes.manifests },
-    });
+    const removed: Removed = { tags, manifests: goes.manifests, changed: 0, leased };
+    tally.add(removed);
+    await this.#tellRepository(repository, run, { tally, judged, removed });
   }
 
   async #applyIn(repository: RepositoryName, run: Run, tally: Tally): Promise<void> {
     const { observer } = run;
-    const executed = await executeIn(this.#parts, {
-      repository,
-      asked: askedOf(run.work, run.signal),
-      witness: {
-        image: (image, isImageKept) => tellImage(observer, { repository, image, isImageKept }),
-        untagged: (rule, { digest, untaggedSinceMs }) =>
-          tellUntagged(observer, { repository, rule, digest, untaggedSinceMs }),
-      },
-    });
+    const removed: Removed = { tags: 0, manifests: 0, changed: 0, leased: 0 };
     tally.repositories += 1;
-    tally.changed += executed.changed;
-    tally.leased += executed.leased;
-    if (executed.skipped !== null) {
-      tally.skipped += 1;
-      await observer({ kind: "skipped", repository, reason: executed.skipped });
-    }
-    const { judged } = executed;
-    if (judged !== null) {
-      await this.#tellRepository(repository, run, { tally, judged, removed: executed });
+    try {
+      const { skipped, judged } = await executeIn(
+        this.#parts,
+        {
+          repository,
+          asked: askedOf(run.work, run.signal),
+          witness: {
+            image: (image, isImageKept) => tellImage(observer, { repository, image, isImageKept }),
+            untagged: (rule, { digest, untaggedSinceMs }) =>
+              tellUntagged(observer, { repository, rule, digest, untaggedSinceMs }),
+          },
+        },
+        removed,
+      );
+      if (skipped !== null) {
+        tally.skipped += 1;
+        await observer({ kind: "skipped", repository, reason: skipped });
+      }
+      if (judged !== null) await this.#tellRepository(repository, run, { tally, judged, removed });
+    } finally {
+      tally.add(removed);
     }
   }
 
@@ -225,25 +255,25 @@ export class Retention {
     told: {
       readonly tally: Tally;
       readonly judged: Judged;
-      readonly removed: Pick<Executed, "tags" | "manifests">;
+      readonly removed: Pick<Removed, "tags" | "manifests">;
     },
   ): Promise<void> {
     const { tally, judged, removed } = told;
     const { tags, manifests } = removed;
-    const kept = countKept(judged.verdicts);
+    const kept: Partial<Record<KeptBy, number>> = {};
+    const breather = new Breather(this.#parts);
+    for (const { fact, rule, keptBy } of judged.verdicts) {
+      await breather.step();
+      if (keptBy === null) continue;
+      kept[keptBy] = (kept[keptBy] ?? 0) + 1;
+      if (work.tellsKept !== true) continue;
+      const { tag, digest } = fact;
+      const name = rule?.name ?? null;
+      await observer({ kind: "kept", repository, tag, digest, rule: name, keptBy });
+    }
     const refused = judged.refused.map(({ name }) => name);
-    tally.tags += tags;
-    tally.manifests += manifests;
     tally.tagsKept += sumOf(Object.values(kept));
     tally.refused += refused.length > 0 ? 1 : 0;
-    if (work.tellsKept === true) {
-      for (const { fact, rule, keptBy } of judged.verdicts) {
-        if (keptBy === null) continue;
-        const { tag, digest } = fact;
-        const name = rule?.name ?? null;
-        await observer({ kind: "kept", repository, tag, digest, rule: name, keptBy });
-      }
-    }
     await observer({ kind: "repository", repository, tags, manifests, kept, refused });
   }
 }

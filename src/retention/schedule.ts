@@ -3,7 +3,6 @@
 import type { Timers } from "../gc/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { RetentionIndex } from "../registry/ports/index.ts";
-import type { RetentionReport } from "./events.ts";
 import type { Retention } from "./retention.ts";
 import type { RetentionRule } from "./rules.ts";
 
@@ -29,10 +28,7 @@ export interface RetentionScheduleParts {
   readonly random: () => number;
   /** Resolves once tree and index agree (INV-8). */
   readonly agreed: (signal: AbortSignal) => Promise<void>;
-  readonly log: {
-    readonly info: (message: string, fields: Readonly<Record<string, unknown>>) => void;
-    readonly warn: (message: string) => void;
-  };
+  readonly log: { readonly warn: (message: string) => void };
 }
 
 export class RetentionSchedule {
@@ -86,10 +82,10 @@ export class RetentionSchedule {
     const lastRunMs = await index.retentionRuns();
     const due = rules.filter((rule) => dueAt(rule, lastRunMs, nowMs) <= nowMs);
     if (due.length > 0) {
-      const work = { rules, applies: (rule: RetentionRule) => due.includes(rule) };
+      const applies = (rule: RetentionRule): boolean => due.includes(rule);
+      const work = { rules, applies, askedBy: "interval" };
       const report = await retention.apply(work, () => undefined, this.#stopped.signal);
       if (!report.completed) return clock.now();
-      this.#tell(due, report);
       const applied = new Set(due);
       const known = rules.flatMap((rule): [string, number][] => {
         const atMs = applied.has(rule) ? nowMs : lastRunMs.get(rule.name);
@@ -100,22 +96,6 @@ export class RetentionSchedule {
     const after = await index.retentionRuns();
     const next = Math.min(...rules.map((rule) => dueAt(rule, after, nowMs)));
     return next + this.#jitter(Math.min(...rules.map((rule) => rule.intervalMs)) / 10);
-  }
-
-  #tell(due: readonly RetentionRule[], report: RetentionReport): void {
-    const { tags, manifests, tagsKept, repositories, changed, leased, refused, skipped } = report;
-    this.#parts.log.info("retention", {
-      rules: due.map(({ name }) => name).join(","),
-      repositories,
-      tags,
-      manifests,
-      tagsKept,
-      changed,
-      leased,
-      refused,
-      skipped,
-      durationMs: Math.round(report.durationMs),
-    });
   }
 
   #jitter(msMax: number): number {

@@ -1,6 +1,6 @@
 // Adds up what happened in each repository into the report of a preview or an application.
 import type { RetentionReport } from "./events.ts";
-import type { KeptBy, TagVerdict } from "./judgement.ts";
+import type { Removed } from "./execute.ts";
 
 export class Tally {
   repositories = 0;
@@ -11,6 +11,13 @@ export class Tally {
   leased = 0;
   refused = 0;
   skipped = 0;
+
+  add({ tags, manifests, changed, leased }: Removed): void {
+    this.tags += tags;
+    this.manifests += manifests;
+    this.changed += changed;
+    this.leased += leased;
+  }
 
   report(
     more: Pick<RetentionReport, "applied" | "bytes" | "atLeast" | "completed" | "durationMs">,
@@ -32,13 +39,4 @@ export class Tally {
       durationMs: more.durationMs,
     };
   }
-}
-
-/** How many tags stay, by what keeps them. */
-export function countKept(verdicts: readonly TagVerdict[]): Partial<Record<KeptBy, number>> {
-  const kept: Partial<Record<KeptBy, number>> = {};
-  for (const { keptBy } of verdicts) {
-    if (keptBy !== null) kept[keptBy] = (kept[keptBy] ?? 0) + 1;
-  }
-  return kept;
 }

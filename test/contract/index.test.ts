@@ -10,6 +10,7 @@ import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { inspectionContract } from "./index/inspection-contract.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
+import { pullsContract } from "./index/pulls-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
 import { retentionContract } from "./index/retention-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
@@ -41,6 +42,7 @@ for (const driver of [memoryDriver, fileDriver]) {
     unreadableContract(driver);
     absorbContract(driver);
     runsContract(driver);
+    pullsContract(driver);
     retentionContract(driver);
     queueContract(driver);
     inspectionContract(driver);

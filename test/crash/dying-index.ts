@@ -84,6 +84,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   isJudgeable: "looks",
   untaggedManifests: "looks",
   manifestTies: "looks",
+  holdersOf: "looks",
   retireImages: "changes",
   retireUntagged: "changes",
   retentionRuns: "looks",

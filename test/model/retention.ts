@@ -33,6 +33,7 @@ function retentionOf({ real }: Both): Retention {
     isProtected: () => false,
     followTree: () => undefined,
     keepDeletedMs: 1,
+    logRun: () => undefined,
     refusal: null,
   });
 }
@@ -50,6 +51,7 @@ export async function retain(
   );
   const work = {
     rules: [ruleFor(tags)],
+    askedBy: "model",
     isWanted: (name: RepositoryName): boolean => name === repository,
   };
   const wanted = goneWith(here, going, nowMs);

@@ -86,10 +86,14 @@ test(`${runs} random registries: the preview is what comes of it, to the byte`, 
       await collect(index, { nowMs: world.nowMs, untagged: false });
       const rules = [rule(untagged)];
       const foretold = new Heard();
-      const preview = await retention.preview({ rules }, foretold.hear, never);
+      const preview = await retention.preview({ rules, askedBy: "test" }, foretold.hear, never);
       const before = await index.totals();
       const heard = new Heard();
-      const report = await retention.apply({ rules, countsBytes: true }, heard.hear, never);
+      const report = await retention.apply(
+        { rules, askedBy: "test", countsBytes: true },
+        heard.hear,
+        never,
+      );
       expect([report.tags, report.manifests, report.bytes]).toEqual([
         preview.tags,
         preview.manifests,
@@ -102,7 +106,7 @@ test(`${runs} random registries: the preview is what comes of it, to the byte`, 
       const freed = before.blobBytes - (await index.totals()).blobBytes;
       expect(freed).toBe(report.bytes ?? -1);
       bytes += freed;
-      const none = await retention.preview({ rules }, () => undefined, never);
+      const none = await retention.preview({ rules, askedBy: "test" }, () => undefined, never);
       expect([none.tags, none.manifests]).toEqual([0, 0]);
     }),
     { numRuns: runs },

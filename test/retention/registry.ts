@@ -45,6 +45,7 @@ export class SmallRegistry {
       isProtected: () => false,
       followTree: () => undefined,
       keepDeletedMs: 24 * 3_600_000,
+      logRun: () => undefined,
       refusal: null,
       ...more,
     };

@@ -126,7 +126,7 @@ class Book implements OracleRepository {
   forget(image: string): void {
     this.untagged.delete(image);
     this.pushedMs.delete(image);
-    this.pulledMs.delete(image);
+    // When it was pulled is remembered as long as it could be restored: here, for good.
   }
 }
 
@@ -179,9 +179,13 @@ class Year {
     const { retention, world, index } = this.registry;
     const { nowMs } = world;
     const foretold = new Heard();
-    const preview = await retention.preview({ rules: this.rules }, foretold.hear, never);
+    const preview = await retention.preview(
+      { rules: this.rules, askedBy: "test" },
+      foretold.hear,
+      never,
+    );
     const heard = new Heard();
-    const report = await retention.apply({ rules: this.rules }, heard.hear, never);
+    const report = await retention.apply({ rules: this.rules, askedBy: "test" }, heard.hear, never);
     expect(heard.tags.toSorted()).toEqual(foretold.tags.toSorted());
     expect([report.tags, report.manifests]).toEqual([preview.tags, preview.manifests]);
     const wanted: string[] = [];
@@ -195,9 +199,17 @@ class Year {
     }
     expect(heard.tags.toSorted()).toEqual(wanted.toSorted());
     this.removed += wanted.length;
-    const again = await retention.apply({ rules: this.rules }, () => undefined, never);
+    const again = await retention.apply(
+      { rules: this.rules, askedBy: "test" },
+      () => undefined,
+      never,
+    );
     expect([again.tags, again.manifests, again.changed, again.leased]).toEqual([0, 0, 0, 0]);
-    const none = await retention.preview({ rules: this.rules }, () => undefined, never);
+    const none = await retention.preview(
+      { rules: this.rules, askedBy: "test" },
+      () => undefined,
+      never,
+    );
     expect([none.tags, none.manifests, none.bytes]).toEqual([0, 0, 0]);
     expect(await index.hasUnlistable()).toBe(false);
   }

@@ -20,7 +20,7 @@ export interface PullIndex {
   /**
    * Keeps the times of pulls, each to the hour: one that is known from less than an hour before is not
    * written again, and one of a manifest that is not there is left out. Forgets, of the next `limit` times
-   * after `sweep.after`, those whose manifest has gone. Idempotent. Returns where to sweep next; null: the
+   * after `sweep.after`, those whose manifest has gone and cannot be restored. Idempotent. Returns where to sweep next; null: the
    * end was reached, or nothing is swept while the index is built anew.
    */
   recordPulls(pulls: readonly Pull[], sweep: PullSweep): Promise<PullPosition | null>;

@@ -1,5 +1,6 @@
 // What retention asks of the index, and does to it. Design: docs/design/retention.md.
 import type { Digest, RepositoryName, Tag } from "../../oci/index.ts";
+import type { RepositoryManifest } from "./collection-index.ts";
 import type { Page } from "./facts.ts";
 import type { Deletion } from "./deletion-index.ts";
 
@@ -82,6 +83,16 @@ export interface ManifestTies {
   readonly isLeased: boolean;
 }
 
+/** A place among the manifests that hold a blob. */
+export type HolderPosition = readonly [manifest: number, repository: number];
+
+export interface HolderPage {
+  /** The youngest first. */
+  readonly holders: readonly RepositoryManifest[];
+  /** Null: there are no more. */
+  readonly next: HolderPosition | null;
+}
+
 export interface RetentionIndex {
   /** Tags of the repository in byte order; none when it is unknown. */
   retentionTags(repository: RepositoryName, page: Page): Promise<readonly TagFact[]>;
@@ -98,6 +109,14 @@ export interface RetentionIndex {
     digest: Digest,
     nowMs: number,
   ): Promise<ManifestTies | null>;
+  /**
+   * Manifests that are the blob or name it, and those that cannot be read in a repository that links it and
+   * so might (INV-7), in any repository, a page at a time. One may come twice.
+   */
+  holdersOf(
+    digest: Digest,
+    page: { readonly before: HolderPosition | null; readonly limit: number },
+  ): Promise<HolderPage>;
   /**
    * Removes tags that a rule does not keep, each image with its last one, restorably. Decided again inside
    * the transaction: each tag still names what was judged and has not been pushed or pulled since; the image

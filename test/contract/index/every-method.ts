@@ -1,5 +1,6 @@
 // Calls every method of the port at least once, each in the ways that make it ask the index different things.
 import type { Index, RunRecord } from "../../../src/registry/ports/index.ts";
+import { callRetention } from "./call-retention.ts";
 import { collect, missedByQueue } from "./collect.ts";
 import { memoryDriver } from "./fixture.ts";
 import { deleteImage, deleteTag, deletionBy, listed, restore, wantedOf } from "./undo.ts";
@@ -32,7 +33,7 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
     world.nowMs += 2 * 3_600_000;
     await lookAtAll(world, child);
     await compareAll(world, round);
-    await lookAtRetention(world);
+    await callRetention(world);
     await index.unlinkBlob(repo("a"), blobNo(2), world.nowMs);
     await index.unlinkBlob(repo("b"), blobNo(2), world.nowMs);
     await index.namersOf(blobNo(2), {
@@ -139,44 +140,6 @@ async function undoAll(world: World): Promise<void> {
   await restore(world, wantedOf("e", "x"));
   await restore(world, wantedOf("e", one));
   await restore(world, { id: 1 });
-}
-
-async function lookAtRetention(world: World): Promise<void> {
-  const { index, nowMs } = world;
-  const repository = repo("r");
-  const child = await world.image("r", { blobs: [1] });
-  const image = await world.put("r", { children: [child], tags: ["x", "y"] });
-  await world.put("r", { config: blobNo(1), subject: image.digest });
-  await world.image("r", { blobs: [2], tags: [`sha256-${image.digest.slice(7)}.sig`] });
-  const pulls = [{ repository, digest: image.digest, pulledAtMs: nowMs }];
-  await index.markComplete();
-  await index.recordPulls(pulls, { after: null, limit: 9 });
-  await index.recordPulls([], { after: [repository, child], limit: 9 });
-  await index.isJudgeable(repository);
-  await index.untaggedManifests(repository, {
-    after: null,
-    limit: 9,
-    untaggedBeforeMs: nowMs,
-    nowMs,
-  });
-  await index.manifestTies(repository, image.digest, nowMs);
-  world.nowMs += 2 * 3_600_000;
-  const deletion = {
-    nowMs: world.nowMs,
-    deletedBy: "retention",
-    reason: "rule",
-    isRestorable: true,
-  };
-  const facts = await index.retentionTags(repository, { after: null, limit: 9 });
-  for (const { tag: name, ...fact } of facts) {
-    const tags = [{ tag: name, pushedAtMs: fact.pushedAtMs }];
-    const witnesses = [tag("x")];
-    await index.retireImages({ repository, images: [{ ...fact, tags }], witnesses, deletion });
-  }
-  const untaggedBeforeMs = world.nowMs;
-  await index.retireUntagged({ repository, digests: [child], untaggedBeforeMs, deletion });
-  await index.setRetentionRuns(new Map());
-  await index.retentionRuns();
 }
 
 async function lookAtUsage(world: World, digest: ReturnType<typeof blobNo>): Promise<void> {

@@ -103,61 +103,6 @@ export function retentionContract(driver: IndexDriver): void {
     });
   });
 
-  describe("times of pulls", () => {
-    const world = worldOf(driver);
-    const pulledAt = async (): Promise<number | null> =>
-      (await tagsIn(world()))[0]?.pulledAtMs ?? null;
-    const record = async (digest: Digest, atMs: number, limit = 0): Promise<unknown> =>
-      await world().index.recordPulls([{ repository: repo("a"), digest, pulledAtMs: atMs }], {
-        after: null,
-        limit,
-      });
-
-    test("are kept to the hour: one write an hour", async () => {
-      const digest = await world().image("a", { blobs: [1], tags: ["x"] });
-      const { nowMs } = world();
-      await record(digest, nowMs);
-      await record(digest, nowMs + hourMs - 1);
-      expect(await pulledAt()).toBe(nowMs);
-      await record(digest, nowMs + hourMs);
-      expect(await pulledAt()).toBe(nowMs + hourMs);
-    });
-
-    test("outlive a rebuild of the facts, and a sweep meanwhile", async () => {
-      const { index, nowMs } = world();
-      await index.markComplete();
-      const digest = await world().image("a", { blobs: [1], tags: ["x"] });
-      await record(digest, nowMs);
-      await index.startRebuild();
-      await record(digest, nowMs + 2 * hourMs, 9);
-      await world().image("a", { blobs: [1], tags: ["x"] });
-      await index.markComplete();
-      expect(await pulledAt()).toBe(nowMs + 2 * hourMs);
-    });
-
-    test("of what is gone are forgotten, a few at a time, and not written", async () => {
-      const { index, nowMs } = world();
-      await index.markComplete();
-      const kept = await world().image("a", { blobs: [1], tags: ["x"] });
-      const gone = await world().image("a", { blobs: [2], tags: ["y"] });
-      await record(kept, nowMs);
-      await record(gone, nowMs);
-      await index.deleteManifest(repo("a"), gone, nowMs);
-      await record(gone, nowMs + 2 * hourMs);
-      // Round and round, one at a time: the end is told.
-      const seen: string[] = [];
-      let after: Awaited<ReturnType<typeof index.recordPulls>> = null;
-      do {
-        after = await index.recordPulls([], { after, limit: 1 });
-        if (after !== null) seen.push(after[1]);
-      } while (after !== null);
-      expect(seen.sort()).toEqual([kept, gone].sort());
-      await world().image("a", { blobs: [2], tags: ["y"] });
-      const facts = await tagsIn(world());
-      expect(facts.map(({ pulledAtMs }) => pulledAtMs)).toEqual([nowMs, null]);
-    });
-  });
-
   describe("retiring tags", () => {
     const world = worldOf(driver);
 
