@@ -76,15 +76,16 @@ export function recordDeletion(
   );
   sql.run(
     `${neededToRestore}
-     INSERT INTO deletion_holds (deletion_id, digest, media_type, linked)
+     INSERT INTO deletion_holds (deletion_id, digest, media_type, linked, deleted_at)
      SELECT ?3, b.digest, m.media_type,
-       EXISTS (SELECT 1 FROM layers l WHERE l.repository_id = ?1 AND l.blob_id = b.id)
+       EXISTS (SELECT 1 FROM layers l WHERE l.repository_id = ?1 AND l.blob_id = b.id), ?4
      FROM held CROSS JOIN blobs b LEFT JOIN manifests m
        ON m.repository_id = ?1 AND m.blob_id = b.id AND m.unreadable = ${manifestContent.read}
      WHERE b.id = held.id`,
     row.repositoryId,
     row.blobId,
     id,
+    deletion.nowMs,
   );
   sql.run(
     `UPDATE deletions SET held_bytes = (
@@ -183,8 +184,8 @@ export function splitTag(sql: Sql, id: number, tag: Tag): void {
     split.repository,
   );
   sql.run(
-    `INSERT OR IGNORE INTO deletion_holds (deletion_id, digest, media_type, linked)
-     SELECT ?2, digest, media_type, linked FROM deletion_holds WHERE deletion_id = ?1`,
+    `INSERT OR IGNORE INTO deletion_holds (deletion_id, digest, media_type, linked, deleted_at)
+     SELECT ?2, digest, media_type, linked, deleted_at FROM deletion_holds WHERE deletion_id = ?1`,
     id,
     split.id,
   );

@@ -237,10 +237,7 @@ function carryOut(sql: Sql, plan: Plan, { terms }: Restore): void {
   const repositoryId = ensureRepository(sql, repository);
   // What does not come back now can still come back by itself.
   for (const { tag } of taken) splitTag(sql, record.id, tag);
-  for (const { digest } of manifests.values()) {
-    const isRestored = digest === record.digest && record.tag === "";
-    if (!isRestored) splitTags(sql, repository, digest);
-  }
+  splitOthers(sql, record, manifests.keys());
   for (const one of manifests.values())
     accept(sql, { repositoryId, record, one, nowMs: terms.nowMs });
   const top = {
@@ -266,13 +263,21 @@ function carryOut(sql: Sql, plan: Plan, { terms }: Restore): void {
 
 /**
  * A manifest that was deleted by itself comes back for the sake of something else, its parent or a tag that
- * had been deleted before: its other tags stay restorable.
+ * had been deleted before: its other tags stay restorable, the youngest still the youngest.
  */
-function splitTags(sql: Sql, repository: RepositoryName, digest: Digest): void {
-  const id = findRecord(sql, { repository, digest, tag: "" });
-  if (id === null) return;
-  const tags = sql.all<{ tag: Tag }>("SELECT tag FROM deletion_tags WHERE deletion_id = ?", id);
-  for (const { tag } of tags) splitTag(sql, id, tag);
+function splitOthers(sql: Sql, record: Record, returning: Iterable<Digest>): void {
+  const { repository } = record;
+  const others = [...returning].flatMap((digest) => {
+    const id = findRecord(sql, { repository, digest, tag: "" });
+    return id === null || id === record.id ? [] : [id];
+  });
+  for (const id of others.sort((a, b) => a - b)) {
+    const tags = sql.all<{ tag: Tag }>(
+      "SELECT tag FROM deletion_tags WHERE deletion_id = ? ORDER BY tag",
+      id,
+    );
+    for (const { tag } of tags) splitTag(sql, id, tag);
+  }
 }
 
 function accept(

@@ -137,10 +137,11 @@ describe("connections", () => {
       { tag: "x", repository: "a" },
       { tag: "y", repository: "a" },
     ]);
-    expect(sql.all("SELECT linked FROM deletion_holds WHERE deletion_id = 7")).toEqual([
-      { linked: 0 },
-      { linked: 1 },
-      { linked: 1 },
+    const holds = "SELECT linked, deleted_at FROM deletion_holds WHERE deletion_id = 7";
+    expect(sql.all(holds)).toEqual([
+      { linked: 0, deleted_at: 5 },
+      { linked: 1, deleted_at: 5 },
+      { linked: 1, deleted_at: 5 },
     ]);
     const columns = "what, repository, digest, tag, media_type, size, held_bytes, deleted_at";
     const next = sql.insert(

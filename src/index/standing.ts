@@ -237,8 +237,7 @@ const standingOfBlob = `
     (SELECT max(expires_at) FROM leases
       WHERE blob_id = ?2 AND repository_id = ?1 AND expires_at > ?3) AS leasedHere,
     (SELECT max(expires_at) FROM leases WHERE blob_id = ?2 AND expires_at > ?3) AS leased,
-    (SELECT max(d.deleted_at) FROM deletion_holds h CROSS JOIN deletions d
-      WHERE h.digest = b.digest AND d.id = h.deletion_id) AS heldSince
+    (SELECT max(deleted_at) FROM deletion_holds WHERE digest = b.digest) AS heldSince
   FROM blobs b WHERE b.id = ?2`;
 
 interface StandingRow {

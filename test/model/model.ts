@@ -105,7 +105,7 @@ export class Model {
     this.deletions.begin({
       repository: name,
       ...what,
-      tags: what.tag === null ? own : [what.tag],
+      tags: what.tag === null ? own.toSorted() : [what.tag],
       atMs: nowMs,
       holds: this.#neededBy(here, what.digest),
     });
@@ -159,11 +159,12 @@ export class Model {
     const { repository: name, digest: top } = deletion;
     const here = this.ensure(name);
     for (const { tag } of taken) this.deletions.split(deletion, tag);
-    for (const content of manifests) {
-      const own = this.deletions.find({ repository: name, digest: content.digest, tag: null });
-      if (own !== null && own !== deletion) {
-        for (const tag of own.tags) this.deletions.split(own, tag);
-      }
+    const back = new Set(manifests.map(({ digest }) => digest));
+    const others = this.deletions.list.filter(
+      (one) => one.repository === name && one.tag === null && back.has(one.digest),
+    );
+    for (const own of others.filter((one) => one !== deletion)) {
+      for (const tag of own.tags) this.deletions.split(own, tag);
     }
     for (const content of manifests) {
       this.#enter(name, content);
