@@ -16,7 +16,7 @@ import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
 import { recordUsage } from "./usage.ts";
-import { countPage } from "./usage-count.ts";
+import { countStep } from "./usage-count.ts";
 import { recountUsage } from "./usage-drift.ts";
 
 /** What an operation runs on. */
@@ -71,7 +71,7 @@ export const operations = {
   loseBytes: on(comparing.loseBytes),
   recordProblems: on(comparing.recordProblems),
   setMeta: on(comparing.setMeta),
-  countUsage: on(countPage),
+  countUsage: on(countStep),
   recountUsage: on(recountUsage),
   recordUsage: on(recordUsage),
   absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>

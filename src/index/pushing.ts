@@ -285,6 +285,15 @@ export function recordManifest(sql: Sql, row: Leased, record: RecordManifest): b
     row.repositoryId,
     row.blobId,
   );
+  // Before the manifest's row, so that what it names is counted all at once (usage-schema.ts).
+  for (const { digest, kind } of manifest.references) {
+    sql.run(
+      "INSERT OR IGNORE INTO named (manifest_id, blob_id, kind) VALUES (?, ?, ?)",
+      row.blobId,
+      record.blobIds?.get(digest) ?? ensureBlob(sql, digest),
+      namedKind[kind],
+    );
+  }
   sql.run(
     `INSERT INTO manifests (repository_id, blob_id, media_type, subject_id, artifact_type, annotations,
        pushed_at, unreadable) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -299,14 +308,6 @@ export function recordManifest(sql: Sql, row: Leased, record: RecordManifest): b
     record.nowMs,
     manifestContent[record.content],
   );
-  for (const { digest, kind } of manifest.references) {
-    sql.run(
-      "INSERT OR IGNORE INTO named (manifest_id, blob_id, kind) VALUES (?, ?, ?)",
-      row.blobId,
-      record.blobIds?.get(digest) ?? ensureBlob(sql, digest),
-      namedKind[kind],
-    );
-  }
   if (before === null) forgetDeletion(sql, record, record.nowMs);
   // Referrers that were left behind by a removed subject have it again.
   sql.run(

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StorageError } from "../registry/ports/storage.ts";
@@ -64,6 +64,22 @@ describe("connections", () => {
     expect(count()).toBe(2);
     reader.close();
     writer.close();
+  });
+
+  test("a log that is cut under a reader is damage, not a failing disk", () => {
+    const writer = openWriter(path);
+    const reader = openReader(path);
+    expect(reader.get("SELECT 1 FROM totals")).not.toBeNull();
+    writer.run("INSERT INTO meta VALUES ('a', 'b')");
+    truncateSync(`${path}-wal`, 0);
+    let error: unknown = null;
+    try {
+      reader.all("SELECT * FROM meta");
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(translateError(error)).toBeInstanceOf(IndexDamagedError);
+    reader.close();
   });
 
   test("no look-up keeps the log from being emptied", () => {
@@ -186,9 +202,12 @@ describe("errors", () => {
     expect(translated).toMatchObject({ code: storageCode });
   });
 
-  test.each(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB"])("%s is damage", (code) => {
-    expect(translateError(sqliteError(code))).toBeInstanceOf(IndexDamagedError);
-  });
+  test.each(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ"])(
+    "%s is damage",
+    (code) => {
+      expect(translateError(sqliteError(code))).toBeInstanceOf(IndexDamagedError);
+    },
+  );
 
   test("all others stay what they are", () => {
     const constraint = sqliteError("SQLITE_CONSTRAINT_UNIQUE");

@@ -3,7 +3,7 @@
 import type { RepositoryName } from "../oci/index.ts";
 import { findRepository, repositoryName } from "./rows.ts";
 import type { Sql } from "./sql.ts";
-import { blobState, namedKind } from "./stored-numbers.ts";
+import { contentOf, countedTotals, sumsOfHoldings } from "./usage-schema.ts";
 
 /** What differs, in words. `repository` null: the totals. */
 export interface UsageDrift {
@@ -18,24 +18,11 @@ const countedHoldings = `SELECT id AS blob_id, count(*) AS manifests FROM (
     UNION ALL SELECT blob_id FROM manifests WHERE repository_id = ?1)
   GROUP BY id`;
 
-const contentBytes = (manifest: string): string => `(
-  SELECT ifnull(sum(b.size), 0) FROM named n CROSS JOIN blobs b
-  WHERE n.manifest_id = ${manifest} AND n.kind = ${namedKind.blob}
-    AND b.id = n.blob_id AND b.state = ${blobState.present})`;
-
-const childrenOf = (manifest: string): string => `(
-  SELECT count(*) FROM named n WHERE n.manifest_id = ${manifest} AND n.kind = ${namedKind.manifest})`;
-
-/** Of a repository: its sums as its holdings give them. */
+/** Of a repository: its sums as its manifests, tags and holdings give them. */
 const countedSums = (id: string): string => `
-  (SELECT count(*) FROM manifests WHERE repository_id = ${id}) AS manifests,
-  (SELECT count(*) FROM tags WHERE repository_id = ${id}) AS tags,
-  (SELECT ifnull(sum(b.size), 0) FROM holdings h CROSS JOIN blobs b
-    WHERE h.repository_id = ${id} AND b.id = h.blob_id AND b.state = ${blobState.present}) AS logical,
-  (SELECT ifnull(sum(b.size), 0) FROM holdings h CROSS JOIN blobs b
-    WHERE h.repository_id = ${id} AND b.id = h.blob_id AND b.state = ${blobState.present}
-      AND NOT EXISTS (SELECT 1 FROM holdings o
-        WHERE o.blob_id = h.blob_id AND o.repository_id <> ${id})) AS exclusive`;
+  SELECT (SELECT count(*) FROM manifests WHERE repository_id = ${id}) AS manifests,
+    (SELECT count(*) FROM tags WHERE repository_id = ${id}) AS tags, logical, exclusive
+  FROM (${sumsOfHoldings(id)})`;
 
 interface Sums {
   readonly manifests: number;
@@ -59,7 +46,7 @@ export function repositoryDrift(
      FROM repositories WHERE id = ?`,
     id,
   );
-  const counted = sql.get<Sums>(`SELECT ${countedSums("?1")}`, id);
+  const counted = sql.get<Sums>(countedSums("?1"), id);
   const differing = (["manifests", "tags", "logical", "exclusive"] as const)
     .filter((name) => kept?.[name] !== counted?.[name])
     .map((name) => `${name} ${kept?.[name]} instead of ${counted?.[name]}`);
@@ -87,23 +74,18 @@ function wrongContents(sql: Sql, id: number): number {
   const found = sql.get<{ wrong: number }>(
     `SELECT count(*) AS wrong FROM manifests m CROSS JOIN blobs p
      WHERE m.repository_id = ? AND p.id = m.blob_id
-       AND (p.content_bytes <> ${contentBytes("p.id")} OR p.children <> ${childrenOf("p.id")})`,
+       AND (p.children, p.content_bytes) <> (${contentOf("p.id")})`,
     id,
   );
   return found?.wrong ?? 0;
 }
-
-const countedTotals = `
-  (SELECT ifnull(sum(size), 0) FROM blobs b WHERE state = ${blobState.present}
-    AND EXISTS (SELECT 1 FROM holdings WHERE blob_id = b.id)) AS held,
-  (SELECT ifnull(sum(logical_bytes), 0) FROM repositories) AS logical`;
 
 /** Looks at every blob: for a thread that has the time. */
 export function totalsDrift(sql: Sql): UsageDrift | null {
   const kept = sql.get<{ held: number; logical: number }>(
     "SELECT held_bytes AS held, logical_bytes AS logical FROM usage_totals",
   );
-  const counted = sql.get<{ held: number; logical: number }>(`SELECT ${countedTotals}`);
+  const counted = sql.get<{ held: number; logical: number }>(countedTotals);
   if (kept?.held === counted?.held && kept?.logical === counted?.logical) return null;
   const detail = `held ${kept?.held} and logical ${kept?.logical} bytes instead of ${counted?.held} and ${counted?.logical}`;
   return { repository: null, detail };
@@ -112,10 +94,7 @@ export function totalsDrift(sql: Sql): UsageDrift | null {
 /** Counts a repository, or (null) the totals, again. What it took from others is found with them. */
 export function recountUsage(sql: Sql, repository: RepositoryName | null): void {
   if (repository === null) {
-    sql.run(
-      `UPDATE usage_totals SET (held_bytes, logical_bytes)
-         = (SELECT held, logical FROM (SELECT ${countedTotals}))`,
-    );
+    sql.run(`UPDATE usage_totals SET (held_bytes, logical_bytes) = (${countedTotals})`);
     return;
   }
   const id = findRepository(sql, repository);
@@ -127,13 +106,13 @@ export function recountUsage(sql: Sql, repository: RepositoryName | null): void 
     id,
   );
   sql.run(
-    `UPDATE blobs SET content_bytes = ${contentBytes("blobs.id")}, children = ${childrenOf("blobs.id")}
+    `UPDATE blobs SET (children, content_bytes) = (${contentOf("blobs.id")})
      WHERE id IN (SELECT blob_id FROM manifests WHERE repository_id = ?)`,
     id,
   );
   sql.run(
     `UPDATE repositories SET (manifests, tags, logical_bytes, exclusive_bytes)
-       = (SELECT manifests, tags, logical, exclusive FROM (SELECT ${countedSums("?1")}))
+       = (${countedSums("?1")})
      WHERE id = ?1`,
     id,
   );

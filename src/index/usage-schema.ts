@@ -8,7 +8,8 @@ const present = (row: string): string => `(${row}.state = ${blobState.present}) 
 
 /**
  * Manifests are counted in the order of their key. Up to `counted_*` the triggers keep the count; what is
- * beyond is written in bulk, and counted a page at a time afterwards (usage-count.ts).
+ * beyond is written in bulk, and counted a page at a time afterwards (usage-count.ts). The sums of
+ * repositories up to `summed_repository` are right.
  */
 const isCounted = (row: string): string =>
   `(${row}.repository_id, ${row}.blob_id)
@@ -17,35 +18,52 @@ const isCounted = (row: string): string =>
 /** Beyond every key. */
 export const allCounted = "9223372036854775807";
 
-/** The only repository beside `here` that holds the blob; null: none does, or several do. */
-const soleOther = (blob: string, here: string): string => `(
-  SELECT CASE count(*) WHEN 1 THEN max(o.repository_id) END FROM (
-    SELECT repository_id FROM holdings
-    WHERE blob_id = ${blob} AND repository_id <> ${here} LIMIT 2) o)`;
+/** Any repository beside `here` that holds the blob. */
+const another = (blob: string, here: string): string =>
+  `SELECT repository_id FROM holdings WHERE blob_id = ${blob} AND repository_id <> ${here} LIMIT 1`;
 
-const isAlone = (blob: string, here: string): string => `NOT EXISTS (
-  SELECT 1 FROM holdings WHERE blob_id = ${blob} AND repository_id <> ${here})`;
+/** Of a row of repositories: it is the only one beside `here` that holds the blob. */
+const isSoleOther = (blob: string, here: string): string => `id = (${another(blob, here)})
+    AND NOT EXISTS (SELECT 1 FROM holdings
+      WHERE blob_id = ${blob} AND repository_id <> ${here} AND repository_id <> id)`;
 
 /** Row numbers begin at 1. */
 const nowhere = "0";
 
 /** A holding comes (+) or goes (-): the sums of its repository, and of the one that shares or shared it. */
 const moveSums = (row: "new" | "old", sign: "+" | "-"): string => {
-  const { blob, here, other } = {
-    blob: `${row}.blob_id`,
-    here: `${row}.repository_id`,
-    other: sign === "+" ? "-" : "+",
-  };
-  const ofBlob = `(SELECT id, size FROM blobs WHERE id = ${blob} AND state = ${blobState.present}) b`;
+  const blob = `${row}.blob_id`;
+  const here = `${row}.repository_id`;
+  const opposite = sign === "+" ? "-" : "+";
+  const bytes = `(SELECT ${present("b")} FROM blobs b WHERE b.id = ${blob})`;
+  const bytesIfAlone = `CASE WHEN EXISTS (${another(blob, here)}) THEN 0 ELSE ${bytes} END`;
   return `
-  UPDATE repositories SET logical_bytes = logical_bytes ${sign} b.size,
-    exclusive_bytes = exclusive_bytes ${sign} b.size * ${isAlone(blob, here)}
-    FROM ${ofBlob} WHERE repositories.id = ${here};
-  UPDATE repositories SET exclusive_bytes = exclusive_bytes ${other} b.size
-    FROM ${ofBlob} WHERE repositories.id = ${soleOther(blob, here)};
-  UPDATE usage_totals SET logical_bytes = logical_bytes ${sign} b.size,
-    held_bytes = held_bytes ${sign} b.size * ${isAlone(blob, here)} FROM ${ofBlob};`;
+  UPDATE repositories SET logical_bytes = logical_bytes ${sign} ${bytes},
+    exclusive_bytes = exclusive_bytes ${sign} ${bytesIfAlone} WHERE id = ${here};
+  UPDATE repositories SET exclusive_bytes = exclusive_bytes ${opposite} ${bytes}
+    WHERE ${isSoleOther(blob, here)};
+  UPDATE usage_totals SET logical_bytes = logical_bytes ${sign} ${bytes},
+    held_bytes = held_bytes ${sign} ${bytesIfAlone};`;
 };
+
+/** SQL: what the holdings of a repository add up to: all of them, and those that no other one holds. */
+export const sumsOfHoldings = (id: string): string => `
+  SELECT ifnull(sum(b.size), 0) AS logical,
+    ifnull(sum(CASE WHEN EXISTS (${another("h.blob_id", id)}) THEN 0 ELSE b.size END), 0) AS exclusive
+  FROM holdings h CROSS JOIN blobs b
+  WHERE h.repository_id = ${id} AND b.id = h.blob_id AND b.state = ${blobState.present}`;
+
+/** SQL: the totals as the holdings and the sums of repositories give them. */
+export const countedTotals = `
+  SELECT (SELECT ifnull(sum(b.size), 0) FROM blobs b WHERE b.state = ${blobState.present}
+      AND EXISTS (SELECT 1 FROM holdings WHERE blob_id = b.id)) AS held,
+    (SELECT ifnull(sum(logical_bytes), 0) FROM repositories) AS logical`;
+
+/** SQL: how many manifests a manifest names, and the bytes of the blobs that it names as its own. */
+export const contentOf = (manifest: string): string => `
+  SELECT ifnull(sum(n.kind = ${namedKind.manifest}), 0) AS children,
+    ifnull(sum((n.kind = ${namedKind.blob}) * ${present("b")}), 0) AS bytes
+  FROM named n CROSS JOIN blobs b WHERE n.manifest_id = ${manifest} AND b.id = n.blob_id`;
 
 /** Tables, columns and triggers; with the other facts they are dropped and made again by a rebuild. */
 export const usageFacts = `
@@ -71,21 +89,27 @@ CREATE TABLE usage_totals (
   held_bytes INTEGER NOT NULL,
   logical_bytes INTEGER NOT NULL,
   counted_repository INTEGER NOT NULL,
-  counted_manifest INTEGER NOT NULL
+  counted_manifest INTEGER NOT NULL,
+  summed_repository INTEGER NOT NULL,
+  -- While a page is counted, whose repositories are summed afterwards.
+  is_counting INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO usage_totals VALUES (0, 0, ${allCounted}, ${allCounted});
+INSERT INTO usage_totals VALUES (0, 0, ${allCounted}, ${allCounted}, ${allCounted}, 0);
 
-CREATE TRIGGER holding_comes AFTER INSERT ON holdings BEGIN ${moveSums("new", "+")}
+CREATE TRIGGER holding_comes AFTER INSERT ON holdings
+WHEN (SELECT is_counting FROM usage_totals) = 0 BEGIN ${moveSums("new", "+")}
 END;
 CREATE TRIGGER holding_goes AFTER DELETE ON holdings BEGIN ${moveSums("old", "-")}
 END;
 
 CREATE TRIGGER manifest_holds AFTER INSERT ON manifests WHEN ${isCounted("new")} BEGIN
   INSERT INTO holdings (repository_id, blob_id, manifests)
-    SELECT new.repository_id, x.id, 1 FROM (
-      SELECT new.blob_id AS id UNION SELECT blob_id FROM named WHERE manifest_id = new.blob_id) x
-    WHERE true
+    SELECT new.repository_id, new.blob_id, 1
+    UNION ALL SELECT new.repository_id, n.blob_id, 1 FROM named n
+      WHERE n.manifest_id = new.blob_id AND n.blob_id <> new.blob_id
     ON CONFLICT (repository_id, blob_id) DO UPDATE SET manifests = manifests + 1;
+  UPDATE blobs SET (children, content_bytes) = (${contentOf("new.blob_id")})
+    WHERE id = new.blob_id;
 END;
 CREATE TRIGGER manifest_lets_go AFTER DELETE ON manifests WHEN ${isCounted("old")} BEGIN
   UPDATE holdings SET manifests = manifests - 1 WHERE repository_id = old.repository_id
@@ -118,7 +142,7 @@ BEGIN
   UPDATE repositories SET logical_bytes = logical_bytes + ${present("new")} - ${present("old")}
     WHERE id IN (SELECT repository_id FROM holdings WHERE blob_id = new.id);
   UPDATE repositories SET exclusive_bytes = exclusive_bytes + ${present("new")} - ${present("old")}
-    WHERE id = ${soleOther("new.id", nowhere)};
+    WHERE ${isSoleOther("new.id", nowhere)};
   UPDATE usage_totals SET
     held_bytes = held_bytes + ${present("new")} - ${present("old")},
     logical_bytes = logical_bytes + (${present("new")} - ${present("old")})
@@ -138,7 +162,7 @@ END;
 
 /** What an index that has facts already begins with: nothing counted yet but the tags. */
 export const usageOfOldFacts = `
-UPDATE usage_totals SET counted_repository = 0, counted_manifest = 0
+UPDATE usage_totals SET counted_repository = 0, counted_manifest = 0, summed_repository = 0
   WHERE EXISTS (SELECT 1 FROM manifests);
 UPDATE repositories SET tags = (SELECT count(*) FROM tags WHERE repository_id = repositories.id);
 `;

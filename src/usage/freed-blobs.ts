@@ -47,6 +47,8 @@ class FreedSearch {
   readonly #doomed: DoomedSet;
   /** How many manifests of the set hold a blob, by repository. */
   readonly #held = new Map<Digest, Map<RepositoryName, number>>();
+  /** Of `#held`, over all blobs. */
+  #entries = 0;
   isTruncated = false;
 
   constructor(parts: ReadingParts, doomed: DoomedSet) {
@@ -79,10 +81,13 @@ class FreedSearch {
   }
 
   #add(digest: Digest, repository: RepositoryName): void {
-    const counts = this.#held.get(digest);
-    if (counts !== undefined) counts.set(repository, (counts.get(repository) ?? 0) + 1);
-    else if (this.#held.size < entriesMax) this.#held.set(digest, new Map([[repository, 1]]));
-    else this.isTruncated = true;
+    const counts = this.#held.get(digest) ?? new Map<RepositoryName, number>();
+    const count = counts.get(repository);
+    if (count === undefined && ++this.#entries > entriesMax) {
+      this.isTruncated = true;
+      return;
+    }
+    this.#held.set(digest, counts.set(repository, (count ?? 0) + 1));
   }
 
   async *#findOf(repository: RepositoryName): AsyncGenerator<readonly BlobFact[]> {

@@ -2,6 +2,7 @@
 // else names or tags, referrers of what goes, and all of theirs in turn; by the collector's rule (what
 // leads to a manifest keeps it), as if it were asked to remove untagged ones, and everything else stayed.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
+import type { RepositoryManifest } from "../registry/ports/index.ts";
 import { entriesMax, type ReadingParts } from "./usage-parts.ts";
 import { walk } from "./walk.ts";
 
@@ -48,6 +49,7 @@ class HangingSearch {
   readonly #reached: Set<Digest>;
   /** From a manifest to those that it leads to, in the repository. */
   readonly #leads = new Map<Digest, Digest[]>();
+  #entries = 0;
   #atLeast = false;
 
   constructor(parts: ReadingParts, going: Going) {
@@ -60,6 +62,7 @@ class HangingSearch {
     // Also over what is added on the way.
     for (const digest of this.#reached) {
       this.#leads.set(digest, await this.#leadsFrom(digest));
+      if (this.#atLeast) break;
       await this.#parts.pause(0);
     }
     // Too much to tell what keeps what: what is deleted goes in any case.
@@ -74,36 +77,44 @@ class HangingSearch {
     return { manifests, atLeast: false };
   }
 
-  #reach(digest: Digest): void {
-    if (this.#reached.has(digest)) return;
-    if (this.#reached.size >= entriesMax) this.#atLeast = true;
+  /** Whether there was room for it. */
+  #reach(digest: Digest): boolean {
+    this.#entries += 1;
+    if (this.#entries > entriesMax) this.#atLeast = true;
     else this.#reached.add(digest);
+    return !this.#atLeast;
   }
 
   async #leadsFrom(digest: Digest): Promise<Digest[]> {
-    const { index } = this.#parts;
     const { repository } = this.#going;
     const leads: Digest[] = [];
-    for await (const page of walk(this.#parts, (at) =>
-      index.scanNamed({ repository, digest }, at),
-    )) {
-      for (const named of page) {
-        if (named.isManifest) leads.push(named.digest);
+    for await (const page of this.#ledTo({ repository, digest })) {
+      for (const lead of page) {
+        if (!this.#reach(lead)) return leads;
+        leads.push(lead);
       }
     }
+    return leads;
+  }
+
+  /** Manifests of the repository that it names, and its referrers there. */
+  async *#ledTo(manifest: RepositoryManifest): AsyncGenerator<readonly Digest[]> {
+    const { index, pause } = this.#parts;
+    for await (const page of walk(this.#parts, (at) => index.scanNamed(manifest, at))) {
+      yield page.filter(({ isManifest }) => isManifest).map(({ digest }) => digest);
+    }
+    const { repository, digest } = manifest;
     for (let after: Digest | null = null; ;) {
       const page: readonly { readonly digest: Digest }[] = await index.listReferrers(
         repository,
         digest,
         { after, limit: pageMax, artifactType: null },
       );
-      leads.push(...page.map((referrer) => referrer.digest));
-      if (page.length < pageMax) break;
+      yield page.map((referrer) => referrer.digest);
+      if (page.length < pageMax) return;
       after = page.at(-1)?.digest ?? null;
-      await this.#parts.pause(0);
+      await pause(0);
     }
-    for (const lead of leads) this.#reach(lead);
-    return leads;
   }
 
   /** A tag that stays, or something that is not reached names it; its subject, if it has one, is reached. */

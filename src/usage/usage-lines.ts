@@ -35,7 +35,8 @@ export function usageLines(event: UsageEvent): string[] {
 const sizeWidth = 8;
 const labelWidth = 26;
 
-const sized = (bytes: number): string => humanBytes(bytes).padStart(sizeWidth);
+const sized = (bytes: number): string =>
+  (bytes === 0 ? "0" : humanBytes(bytes)).padStart(sizeWidth);
 const atLeast = (is: boolean): string => (is ? "at least " : "");
 const counted = (count: number, what: string): string =>
   `${count.toLocaleString("en-US")} ${count === 1 ? what : what.endsWith("y") ? `${what.slice(0, -1)}ies` : `${what}s`}`;
@@ -85,7 +86,7 @@ function summaryLines(summary: UsageSummary): string[] {
   }
   if (summary.unreadableManifests > 0) {
     lines.push(
-      `${counted(summary.unreadableManifests, "manifest")} cannot be read and may hold more: exclusive bytes are at most`,
+      `${counted(summary.unreadableManifests, "manifest")} cannot be read; they may hold more, and deleting may free less`,
     );
   }
   return [...lines, ""];
