@@ -34,7 +34,9 @@ describe("a request for a collection", () => {
     world.nowMs += 10 * 3_600_000;
     expect(requests.start(options)).toBe(true);
     expect(requests.start(options)).toBe(false);
-    expect([requests.isAsked, world.collector.monitor.current]).toEqual([true, null]);
+    for (let n = 0; n < 100; n++) await new Promise((resolve) => setImmediate(resolve));
+    const { monitor } = world.collector;
+    expect([requests.isAsked, monitor.current, monitor.last]).toEqual([true, null, null]);
     agreed.resolve();
     await whenOver(requests);
     expect(world.collector.monitor.last).toMatchObject({ report: { blobs: 1, completed: true } });

@@ -47,6 +47,10 @@ export function withinQuotas(
   return { over: null, near: uses.filter(({ use, limit }) => use > 0 && use >= limit * nearShare) };
 }
 
+export function blobBytes(sql: Sql): number {
+  return sql.get<{ bytes: number }>("SELECT bytes FROM totals")?.bytes ?? 0;
+}
+
 function useOf({ logicalBytes, manifests, tags }: RepositoryUsage): RepositoryUse {
   return { bytes: logicalBytes, manifests, tags };
 }

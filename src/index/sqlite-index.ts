@@ -11,6 +11,7 @@ import * as deletingImages from "./deleting-images.ts";
 import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
+import { blobBytes } from "./quotas.ts";
 import { findHeld } from "./immutable.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as inspecting from "./inspecting.ts";
@@ -23,7 +24,6 @@ import { previewRestore } from "./restoring.ts";
 import { listRuns } from "./run-records.ts";
 import * as retaining from "./retaining.ts";
 import * as snapshots from "./snapshots.ts";
-import * as space from "./space.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
 import * as usage from "./usage.ts";
@@ -74,7 +74,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...deletionsOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
-    ...spaceOf(access),
+    ...boundsOf(access),
     ...inspectionOf(access),
     ...retentionOf(access),
     ...usageOf(access),
@@ -236,12 +236,11 @@ function collectionOf(access: Access) {
   } satisfies Partial<Index>;
 }
 
-function spaceOf(access: Access) {
+function boundsOf(access: Access) {
   const held = access.readAll(findHeld);
   return {
     findHeld: (repository, reference, immutable) => held({ repository, reference }, immutable),
-    blobBytes: access.read(space.blobBytes),
-    openUploads: access.read(space.openUploads),
+    blobBytes: access.read(blobBytes),
   } satisfies Partial<Index>;
 }
 

@@ -1,7 +1,7 @@
 // How much of `storage.maxsize` is in use: the bytes of all blobs, which the index keeps count of, and
 // those of unfinished uploads, which are looked at one by one.
 import type { DiskSpace, DiskUse } from "../registry/ports/disk-space.ts";
-import type { SpaceIndex, UploadFact } from "../registry/ports/index.ts";
+import type { BoundsIndex, UsageIndex } from "../registry/ports/index.ts";
 import type { Storage } from "../registry/ports/storage.ts";
 import { uploadDataPath } from "../storage/layout.ts";
 
@@ -9,12 +9,14 @@ import { uploadDataPath } from "../storage/layout.ts";
 const uploadsAtOnce = 50;
 
 export interface StoredBytesParts {
-  readonly index: SpaceIndex;
+  readonly index: Pick<BoundsIndex, "blobBytes"> & Pick<UsageIndex, "scanUploads">;
   readonly storage: Pick<Storage, "stat">;
   readonly capacityBytes: number;
   /** Lets others have their turn. */
   readonly pause: (ms: number) => Promise<void>;
 }
+
+type Page = Awaited<ReturnType<UsageIndex["scanUploads"]>>;
 
 export class StoredBytes implements DiskSpace {
   readonly name = "storage.maxsize";
@@ -34,12 +36,12 @@ export class StoredBytes implements DiskSpace {
     const { index, storage, pause } = this.#parts;
     let bytes = 0;
     for (let after: string | null = null; ;) {
-      const page: readonly UploadFact[] = await index.openUploads({ after, limit: uploadsAtOnce });
-      for (const { repository, id } of page) {
+      const page: Page = await index.scanUploads({ after, limit: uploadsAtOnce });
+      for (const { repository, id } of page.rows) {
         bytes += (await storage.stat(uploadDataPath(repository, id)))?.sizeBytes ?? 0;
       }
-      after = page.at(-1)?.id ?? null;
-      if (page.length < uploadsAtOnce) return bytes;
+      after = page.next;
+      if (after === null) return bytes;
       await pause(0);
     }
   }

@@ -103,7 +103,6 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   listProblems: "looks",
   hasUnlistable: "looks",
   blobBytes: "looks",
-  openUploads: "looks",
   findHeld: "looks",
   describeRepositories: "looks",
   describeRepository: "looks",

@@ -119,7 +119,7 @@ function queryParameters(query: z.ZodObject | null): Json[] {
 
 const refusalTexts: Readonly<Record<number, string>> = {
   400: "A parameter, the body or the path is not valid.",
-  403: "Read-only, deleting is disabled, or a change without its header.",
+  403: "Read-only, deleting is disabled, an immutable tag, a quota, or a change without its header.",
   404: "There is no such thing.",
   405: "No such method here.",
   409: "Not as things are now.",

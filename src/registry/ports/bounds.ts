@@ -17,6 +17,8 @@ export interface BoundsIndex {
     reference: Reference,
     immutable: readonly ImmutableRule[],
   ): Promise<HeldTag | null>;
+  /** Bytes of all blobs that are there, condemned ones not counted. One row. */
+  blobBytes(): Promise<number>;
 }
 
 /** What is counted of a repository: distinct bytes of its manifests and all that they need. */

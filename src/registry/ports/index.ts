@@ -32,7 +32,6 @@ import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
 import type { InspectionIndex } from "./inspection-index.ts";
-import type { SpaceIndex } from "./space-index.ts";
 import type { UsageIndex } from "./usage-index.ts";
 import type { PullIndex } from "./pull-index.ts";
 import type { RetentionIndex } from "./retention-index.ts";
@@ -84,7 +83,6 @@ export type * from "./facts.ts";
 export type * from "./inspection-index.ts";
 export type * from "./pull-index.ts";
 export type * from "./retention-index.ts";
-export type * from "./space-index.ts";
 export type * from "./usage-index.ts";
 
 export interface Index
@@ -96,7 +94,6 @@ export interface Index
     InspectionIndex,
     PullIndex,
     RetentionIndex,
-    SpaceIndex,
     UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 

@@ -18,7 +18,6 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
     await index.touchUpload(upload);
     await index.findUpload(repo("a"), upload.id);
     await index.listIdleUploads(world.nowMs + 1, 9);
-    await index.openUploads({ after: null, limit: 9 });
     await index.blobBytes();
     await index.expireUpload(upload.id, round === 1 ? 0 : world.nowMs + 1);
     await index.endUpload(upload.id);
