@@ -13,10 +13,10 @@ const pageBytes = 4 * kib;
 const growthBytes = pageBytes;
 /**
  * The log never gets shorter than the least, which takes the deletion of an image from a small index, with
- * what undoing it needs: some 33 of its 47 pages. In a large one what a removal touches lies further apart,
+ * what undoing it needs: some 33 of its 39 pages. In a large one what a removal touches lies further apart,
  * and the log may be larger.
  */
-const logBytes = { least: 192 * kib, most: 4 * kib * kib, shareOfIndex: 1 / 4 };
+const logBytes = { least: 160 * kib, most: 4 * kib * kib, shareOfIndex: 1 / 4 };
 /** Pages that only removals may use: what a deletion puts into the queue of the collector goes there. */
 const reserveBytes = { least: 24 * kib, most: 512 * kib, shareOfIndex: 1 / 16 };
 /** The first bytes of a log; without them nothing in it counts. */
