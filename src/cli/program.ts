@@ -190,6 +190,7 @@ function addUsage(program: Command, finish: Finish): void {
 function plainArguments(program: Command, argv: readonly string[]): readonly string[] {
   const command = program.commands.find((one) => one.name() === argv[0]);
   if (command === undefined) return argv;
-  const switches = command.options.filter((option) => option.isBoolean());
+  const options = [command, ...command.commands].flatMap((one) => one.options);
+  const switches = options.filter((option) => option.isBoolean());
   return withPlainSwitches(argv, switches);
 }

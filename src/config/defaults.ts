@@ -26,8 +26,8 @@ const http: HttpConfig = {
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
   debug: { listen: null },
-  // It shows and does nothing that who reaches /v2/ could not see or do there, but for beginning work that
-  // the server would begin by itself.
+  // Who reaches /v2/ can see everything there, and delete it where that is enabled; what can be begun besides
+  // is what the server does by itself. Where it goes further: docs/api.md.
   api: { enabled: true },
 };
 

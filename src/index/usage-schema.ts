@@ -35,7 +35,8 @@ const moveSums = (row: "new" | "old", sign: "+" | "-"): string => {
   const blob = `${row}.blob_id`;
   const here = `${row}.repository_id`;
   const opposite = sign === "+" ? "-" : "+";
-  const bytes = `(SELECT ${present("b")} FROM blobs b WHERE b.id = ${blob})`;
+  // Nothing holds a blob that has no row; where a holding is wrong, it must be possible to remove it.
+  const bytes = `ifnull((SELECT ${present("b")} FROM blobs b WHERE b.id = ${blob}), 0)`;
   const bytesIfAlone = `CASE WHEN EXISTS (${another(blob, here)}) THEN 0 ELSE ${bytes} END`;
   return `
   UPDATE repositories SET logical_bytes = logical_bytes ${sign} ${bytes},

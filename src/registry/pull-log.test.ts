@@ -82,12 +82,27 @@ describe("noting pulls", () => {
       log.note(repository, digest(2));
     };
     await log.settle();
+    await log.settle();
     expect(index.written.map(({ pulledAtMs }) => pulledAtMs - 1_000_000)).toEqual([
       0,
       hourMs,
       hourMs,
     ]);
     await log.stop();
+  });
+
+  test("pulls that go on keep nobody waiting who wants those before written", async () => {
+    const { index, log } = logOf();
+    let n = 0;
+    index.meanwhile = () => {
+      for (let more = 0; more < 300; more++) log.note(repository, digest(n++));
+    };
+    for (; n < 250; n++) log.note(repository, digest(n));
+    await log.settle();
+    expect(index.batches.length).toBe(2);
+    index.meanwhile = () => undefined;
+    await log.stop();
+    expect(index.written).toHaveLength(n);
   });
 
   test("a failure is told once, keeps what was noted, and does not throw", async () => {

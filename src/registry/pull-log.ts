@@ -29,7 +29,9 @@ export class PullLog {
   readonly #parts: PullLogParts;
   #recent = new Map<string, number>();
   #older: ReadonlyMap<string, number> = new Map();
-  readonly #waiting = new Map<string, Pull>();
+  /** The oldest first; numbered as they came. */
+  readonly #waiting = new Map<string, Pull & { readonly number: number }>();
+  #noted = 0;
   #sweptTo: PullPosition | null = null;
   #dropped = 0;
   #isFailing = false;
@@ -57,7 +59,10 @@ export class PullLog {
       this.#recent = new Map();
     }
     this.#recent.set(key, pulledAtMs);
-    this.#waiting.set(key, { repository, digest, pulledAtMs });
+    this.#noted += 1;
+    // The younger of two goes to the end.
+    this.#waiting.delete(key);
+    this.#waiting.set(key, { repository, digest, pulledAtMs, number: this.#noted });
     if (this.#waiting.size >= waitingMax / 2 && !this.#isFailing) void this.settle();
     else this.#schedule();
   }
@@ -67,13 +72,22 @@ export class PullLog {
     return this.#waiting.size > 0 && this.#waiting.has(keyOf(repository, digest));
   }
 
-  /** What has been noted is in the index, as far as the index can be written. Never throws. */
+  /**
+   * What was noted before is in the index, as far as the index can be written; what comes meanwhile need not
+   * be, so that pulls that go on keep nobody waiting. Never throws.
+   */
   async settle(): Promise<void> {
-    while (this.#waiting.size > 0) {
+    const until = this.#noted;
+    while (this.#oldestWaiting() <= until) {
       this.#writing ??= this.#write().finally(() => (this.#writing = null));
       await this.#writing;
       if (this.#isFailing) return;
     }
+  }
+
+  #oldestWaiting(): number {
+    for (const { number } of this.#waiting.values()) return number;
+    return Number.POSITIVE_INFINITY;
   }
 
   async stop(): Promise<void> {
@@ -101,13 +115,18 @@ export class PullLog {
     try {
       // It sweeps over more than it adds, so that what is gone never piles up.
       const sweep = { after: this.#sweptTo, limit: 2 * batch.length + 10 };
-      const pulls = batch.map(([, pull]) => pull);
+      const pulls = batch.map(([, { repository, digest, pulledAtMs }]) => ({
+        repository,
+        digest,
+        pulledAtMs,
+      }));
       this.#sweptTo = await this.#parts.index.recordPulls(pulls, sweep);
       for (const [key, pull] of batch) {
         if (this.#waiting.get(key) === pull) this.#waiting.delete(key);
       }
       this.#tellDropped();
       this.#isFailing = false;
+      if (this.#waiting.size > 0) this.#schedule();
     } catch (error) {
       if (!this.#isFailing) {
         this.#parts.reports.error("pull times could not be written; trying again", error);

@@ -1,6 +1,7 @@
 // Removes what the rules do not keep, one repository at a time, in small transactions that decide each
 // removal again, with pauses between them. Every removal can be brought back for `gc.keepdeleted`.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
+import { inHalves } from "../registry/in-halves.ts";
 import type { Deletion, RetireOutcome } from "../registry/ports/index.ts";
 import type { SkipReason } from "./events.ts";
 import { type Asked, judgeRepository, untaggedPages } from "./judge-repository.ts";
@@ -105,26 +106,33 @@ export async function retire(
     const witnesses = new Set<Tag>(
       ofRule.flatMap(({ rules }) => rules.flatMap((one) => judged.witnesses.get(one) ?? [])),
     );
-    const outcome = await parts.index.retireImages({
-      repository,
-      images: ofRule.map(({ digest, imagePushedAtMs, pulledAtMs, tags }) => ({
-        digest,
-        imagePushedAtMs,
-        pulledAtMs,
-        tags,
-      })),
-      witnesses: [...witnesses],
-      deletion: deletionBy(parts, rule),
+    // A full disk takes less at once, and must not keep anything from going.
+    const done = await inHalves(ofRule, async (part) => {
+      const outcome = await parts.index.retireImages({
+        repository,
+        images: part.map(({ digest, imagePushedAtMs, pulledAtMs, tags }) => ({
+          digest,
+          imagePushedAtMs,
+          pulledAtMs,
+          tags,
+        })),
+        witnesses: [...witnesses],
+        deletion: deletionBy(parts, rule),
+      });
+      return { part, outcome };
     });
-    removed.tags += outcome.tags;
-    removed.manifests += outcome.manifests;
-    for (const [n, result] of outcome.results.entries()) {
-      const image = ofRule[n];
-      if (image === undefined) continue;
-      if (result === "changed" || result === "leased") removed[result] += 1;
-      else gone.push([image, result === "untagged"]);
+    for (const { part, outcome } of done) {
+      removed.tags += outcome.tags;
+      removed.manifests += outcome.manifests;
+      for (const [n, result] of outcome.results.entries()) {
+        const image = part[n];
+        if (image === undefined) continue;
+        if (result === "changed" || result === "leased") removed[result] += 1;
+        else gone.push([image, result === "untagged"]);
+      }
     }
-    if (outcome.standing !== "fits") return { standing: outcome.standing, gone };
+    const odd = done.find(({ outcome }) => outcome.standing !== "fits");
+    if (odd !== undefined) return { standing: odd.outcome.standing, gone };
   }
   return { standing: "fits", gone };
 }
@@ -141,17 +149,20 @@ export async function removeUntagged(
   )) {
     for (let at = 0; at < manifests.length; at += imagesAtOnce) {
       const batch = manifests.slice(at, at + imagesAtOnce);
-      const outcome = await parts.index.retireUntagged({
-        repository,
-        digests: batch.map(({ digest }) => digest),
-        untaggedBeforeMs,
-        deletion: deletionBy(parts, rule),
-      });
-      removed.tags += outcome.tags;
-      removed.manifests += outcome.manifests;
-      for (const one of batch) {
-        if (outcome.gone.includes(one.digest)) await witness.untagged(rule, one);
+      const outcomes = await inHalves(batch, (part) =>
+        parts.index.retireUntagged({
+          repository,
+          digests: part.map(({ digest }) => digest),
+          untaggedBeforeMs,
+          deletion: deletionBy(parts, rule),
+        }),
+      );
+      for (const outcome of outcomes) {
+        removed.tags += outcome.tags;
+        removed.manifests += outcome.manifests;
       }
+      const gone = new Set(outcomes.flatMap((outcome) => outcome.gone));
+      for (const one of batch) if (gone.has(one.digest)) await witness.untagged(rule, one);
       await parts.pause(pauseBetweenBatchesMs);
     }
   }

@@ -6,8 +6,8 @@ import type { RetentionIndex } from "../registry/ports/index.ts";
 import type { Retention } from "./retention.ts";
 import type { RetentionRule } from "./rules.ts";
 
-/** The first run comes this long after tree and index agree, and a little more by chance. */
-const firstRunMs = 120_000;
+/** The first run comes this long after tree and index agree, or an interval if that is shorter; and chance. */
+const firstRunMsMax = 120_000;
 
 /** At most so much later than it is due, by chance: many registries must not all begin at once. */
 const jitterMsMax = 600_000;
@@ -51,7 +51,7 @@ export class RetentionSchedule {
   }
 
   async #run(): Promise<void> {
-    const { agreed, clock, log } = this.#parts;
+    const { agreed, clock, log, rules } = this.#parts;
     const { signal } = this.#stopped;
     try {
       await agreed(signal);
@@ -59,6 +59,7 @@ export class RetentionSchedule {
       // It only ends without agreement when the process stops.
       return;
     }
+    const firstRunMs = Math.min(firstRunMsMax, ...rules.map((rule) => rule.intervalMs));
     let notBeforeMs = clock.now() + firstRunMs + this.#jitter(firstRunMs);
     while (!signal.aborted) {
       await this.#sleepUntil(notBeforeMs);
@@ -67,7 +68,7 @@ export class RetentionSchedule {
         notBeforeMs = await this.#applyDue();
       } catch (error) {
         if (signal.aborted) return;
-        const waitMs = Math.min(retryMs, ...this.#parts.rules.map((rule) => rule.intervalMs));
+        const waitMs = Math.min(retryMs, ...rules.map((rule) => rule.intervalMs));
         const why = error instanceof Error ? error.message : String(error);
         log.warn(`retention failed, next try in ${Math.round(waitMs / 1000)} s: ${why}`);
         notBeforeMs = clock.now() + waitMs;

@@ -138,6 +138,7 @@ export class Expectation {
         }
         break;
       case "delete-image":
+      case "retain":
         for (const digest of this.#around(step)) {
           this.manifests.set({ repository: step.repository, digest }, "either");
         }
@@ -192,6 +193,7 @@ export class Expectation {
         break;
       case "delete-manifest":
       case "delete-image":
+      case "retain":
         this.#deleted({ repository: step.repository, digest: step.digest });
         break;
       case "restore":

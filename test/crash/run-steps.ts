@@ -10,6 +10,7 @@ import {
 import { artifactOf, blobBytes } from "./content.ts";
 import type { Journal } from "./journal.ts";
 import type { Script, Step } from "./steps.ts";
+import { letGo } from "../retention/let-go.ts";
 import { UploadExpiry } from "../../src/registry/upload-expiry.ts";
 import { caller, graceMs, keepDeletedMs, type World } from "./world.ts";
 
@@ -74,6 +75,9 @@ async function perform(world: World, step: Step, noting: Noting): Promise<void> 
       break;
     case "delete-manifest":
       await services.manifests.delete(step.repository, step.digest, caller);
+      break;
+    case "retain":
+      await letGo({ ...step, index: world.index, clock }, true);
       break;
     case "delete-image":
       await services.deletions.deleteImage(step, { ...actor, reason: "test" });

@@ -35,6 +35,13 @@ export type Step =
     }
   /** With its children and referrers, as far as nothing else needs them. */
   | { readonly kind: "delete-image"; readonly repository: RepositoryName; readonly digest: Digest }
+  /** A rule lets its tags go, all that it has. */
+  | {
+      readonly kind: "retain";
+      readonly repository: RepositoryName;
+      readonly digest: Digest;
+      readonly tags: readonly Tag[];
+    }
   /** Undoes the deletion of the manifest or of its only tag; `tags`: those that come back. */
   | {
       readonly kind: "restore";
@@ -171,6 +178,14 @@ export const parts: Readonly<Record<string, Script>> = {
     { kind: "delete-tag", repository: one, tag: other },
     collectKeeping(true),
     { kind: "together", branches: [[restoreMulti], [follow], [collectKeeping(true)]] },
+    follow,
+  ],
+  "retention takes an image, collect, restore it": [
+    passGrace,
+    { kind: "retain", repository: one, digest: multi.digest, tags: [other] },
+    follow,
+    collectKeeping(true),
+    restoreMulti,
     follow,
   ],
   "delete everything": [

@@ -130,6 +130,24 @@ describe("registry retention", () => {
   );
 
   test(
+    "the server does it by itself, on the rule's interval, and says so in the log",
+    withSandbox(
+      async (sandbox) => {
+        const server = await sandbox.start();
+        const http = await pushBuilds(server.url);
+        while ((await http.tags(repository)).length > 2) await Bun.sleep(100);
+        expect(await http.tags(repository)).toEqual(["build-5", "v1"]);
+        await http.push(repository, "build-6", images[0] as (typeof images)[number]);
+        while ((await http.tags(repository)).length > 2) await Bun.sleep(100);
+        expect(await http.tags(repository)).toEqual(["build-6", "v1"]);
+        expect(await server.stop()).toBe(0);
+        expect(await server.log()).toMatch(/msg=retention .*askedBy=interval .*rules=ci-builds/);
+      },
+      { more: `${rules()}    interval: 1s\n` },
+    ),
+  );
+
+  test(
     "is refused with a reason",
     withSandbox(
       async (sandbox) => {
@@ -147,6 +165,13 @@ describe("registry retention", () => {
         const glob = await sandbox.command("retention", "preview", "--repository", "a b");
         expect(glob.exitCode).toBe(1);
         expect(outputOf(glob)).toContain("no glob for names");
+        await server.stop();
+        const readOnly = " maintenance:\n  readonly:\n   enabled: true\n delete:\n  enabled: true";
+        await replaceInConfig(sandbox, " delete:\n  enabled: false", readOnly);
+        expect((await sandbox.command("retention", "preview", "--json=true")).exitCode).toBe(0);
+        const still = await sandbox.command("retention", "apply");
+        expect(still.exitCode).toBe(1);
+        expect(outputOf(still)).toContain("read-only mode");
         await replaceInConfig(sandbox, "retention:", "# retention:");
         await replaceInConfig(sandbox, '  - name: ci-builds\n    repositories: ["ci/**"]\n', "");
         await replaceInConfig(sandbox, '    keep: {newest: 2, matching: ["v*"]}\n', "");

@@ -1,42 +1,11 @@
 // Retention on model and registry at once: a rule lets some tags of a repository go, and with each its image,
 // unless something else needs it. The preview says beforehand what comes of it.
 import { expect } from "bun:test";
-import { type Digest, parseGlobs, type RepositoryName, type Tag } from "../../src/oci/index.ts";
-import { Retention } from "../../src/retention/index.ts";
-import type { RetentionRule } from "../../src/retention/rules.ts";
+import type { Digest, RepositoryName, Tag } from "../../src/oci/index.ts";
+import { letGo } from "../retention/let-go.ts";
 import { type Both, request } from "./client.ts";
+import { requiredBy } from "./model.ts";
 import type { ModelRepository } from "./model-repository.ts";
-
-const never = new AbortController().signal;
-
-/** The rule that lets exactly these tags go. */
-function ruleFor(tags: readonly Tag[]): RetentionRule {
-  return {
-    name: "these",
-    repositories: parseGlobs(["**"]),
-    tags: parseGlobs(tags),
-    keep: { newest: null, pushedWithinMs: null, pulledWithinMs: null, matching: null },
-    untaggedOlderThanMs: null,
-    intervalMs: 1,
-    onPressure: false,
-    allowEmpty: true,
-  };
-}
-
-function retentionOf({ real }: Both): Retention {
-  const { index, clock } = real.world;
-  return new Retention({
-    index,
-    clock,
-    pause: () => Promise.resolve(),
-    pulls: { settle: () => Promise.resolve(), isWaiting: () => false },
-    isProtected: () => false,
-    followTree: () => undefined,
-    keepDeletedMs: 1,
-    logRun: () => undefined,
-    refusal: null,
-  });
-}
 
 export async function retain(
   both: Both,
@@ -49,29 +18,60 @@ export async function retain(
   const going = tags.filter(
     (tag) => here.tags.has(tag) && !isLeftForLease(here, { tags, nowMs }, tag),
   );
-  const work = {
-    rules: [ruleFor(tags)],
-    askedBy: "model",
-    isWanted: (name: RepositoryName): boolean => name === repository,
-  };
   const wanted = goneWith(here, going, nowMs);
   const expected = { tags: going.length, manifests: wanted.size };
   const answer = await request(both, {
     decides: "retireImages",
     ask: async () => {
-      const retention = retentionOf(both);
-      const preview = await retention.preview(work, () => undefined, never);
+      const asked = { index: real.world.index, clock: real.clock, repository, tags };
+      const preview = await letGo(asked, false);
       expect({ tags: preview.tags, manifests: preview.manifests }).toEqual(expected);
-      return await retention.apply(work, () => undefined, never);
+      return await letGo(asked, true);
     },
     effect: () => {
-      for (const tag of going) here.removeTag(tag);
-      for (const digest of wanted) here.removeManifest(digest);
+      const gone = retire(both, repository, going.toSorted());
+      expect(new Set(gone)).toEqual(new Set(wanted));
     },
   });
   if ("refused" in answer) throw answer.refused;
   const { tags: removed, manifests } = answer.given;
   expect({ tags: removed, manifests }).toEqual(expected);
+}
+
+/** One after the other, in the order of the tags: each is a deletion that can be undone. */
+function retire(
+  { model, real }: Both,
+  repository: RepositoryName,
+  going: readonly Tag[],
+): Digest[] {
+  const here = model.at(repository);
+  const { nowMs } = real.clock;
+  const gone: Digest[] = [];
+  for (const digest of new Set(going.map((tag) => here.tags.get(tag) as Digest))) {
+    const own = [...here.tags].filter(([, target]) => target === digest).map(([tag]) => tag);
+    const isWhole = own.every((tag) => going.includes(tag));
+    if (isWhole && !isNeeded(here, digest, new Set())) {
+      gone.push(...model.deleteImage(repository, digest, nowMs));
+      continue;
+    }
+    for (const tag of own.filter((one) => going.includes(one)).toSorted()) {
+      model.recordDeletion(repository, { digest, tag }, nowMs);
+      here.removeTag(tag);
+    }
+  }
+  return gone;
+}
+
+/** As a part of something, or by hanging on a subject, that does not go. */
+function isNeeded(here: ModelRepository, digest: Digest, gone: ReadonlySet<Digest>): boolean {
+  const subject = here.manifests.get(digest)?.subject ?? null;
+  const hangs = subject !== null && here.manifests.has(subject) && !gone.has(subject);
+  return (
+    hangs ||
+    [...here.manifests.values()].some(
+      (other) => !gone.has(other.digest) && requiredBy(other).includes(digest),
+    )
+  );
 }
 
 /** All its tags would go, and a push may be about to refer to the image. */
@@ -105,12 +105,10 @@ function goneWith(
   do {
     before = gone.size;
     for (const { digest, subject } of all) {
-      const parents = all.filter((one) => [...one.children, ...one.blobs].includes(digest));
-      const isNeeded =
-        parents.some((parent) => !gone.has(parent.digest)) ||
-        (subject !== null && here.manifests.has(subject) && !gone.has(subject));
-      const hangsOnGone = parents.length > 0 || (subject !== null && gone.has(subject));
-      if (isNeeded || isTagged(digest) || here.isLeased(digest, nowMs)) continue;
+      const isPart = all.some((one) => requiredBy(one).includes(digest));
+      const hangsOnGone = isPart || (subject !== null && gone.has(subject));
+      if (isNeeded(here, digest, gone) || isTagged(digest) || here.isLeased(digest, nowMs))
+        continue;
       if (isUntagged.has(digest) || hangsOnGone) gone.add(digest);
     }
   } while (gone.size > before);

@@ -1,7 +1,12 @@
 // What an operation of the API is: its place, what it takes, what it answers, what it does. The table of them
 // routes requests and makes the OpenAPI document, so that the two cannot differ.
 import { z } from "zod";
-import { parseRepositoryName, type Reference, type RepositoryName } from "../../oci/index.ts";
+import {
+  parseRepositoryName,
+  type Reference,
+  type RepositoryName,
+  UnavailableError,
+} from "../../oci/index.ts";
 import type { Actor } from "../../registry/audit.ts";
 import type { Env } from "../context.ts";
 import { type HeaderFields, jsonReply, type Reply } from "../reply.ts";
@@ -189,6 +194,14 @@ function nextTarget(call: ApiCall, cursor: string): string {
 /** The repository that the path names. @throws NameInvalidError */
 export function repositoryOf(call: ApiCall): RepositoryName {
   return parseRepositoryName(call.parameters["name"] ?? "");
+}
+
+/** What is deleted and restored by the index has to know all that the tree has (INV-8). @throws UnavailableError */
+export function requireAgreement({ api }: ApiCall): void {
+  if (api.isAgreed()) return;
+  throw new UnavailableError(
+    "index and tree are being compared since the start; try again when isIndexChecked is true",
+  );
 }
 
 /** Who asks, and from where: the connection, and the program as it calls itself. */

@@ -1,4 +1,7 @@
-// Calls every method of the port that retention uses, for whoever wants to see the statements that it runs.
+// Retention through the port, in one call: for whoever wants to see the statements that it runs, and for
+// random histories.
+import type { RepositoryName, Tag } from "../../../src/oci/index.ts";
+import type { Deletion } from "../../../src/registry/ports/index.ts";
 import { blobNo, repo, tag, type World } from "./world.ts";
 
 export async function callRetention(world: World): Promise<void> {
@@ -39,4 +42,36 @@ export async function callRetention(world: World): Promise<void> {
   await index.retireUntagged({ repository, digests: [child], untaggedBeforeMs, deletion });
   await index.setRetentionRuns(new Map());
   await index.retentionRuns();
+}
+
+function deletionNow({ nowMs }: World): Deletion {
+  return { nowMs, deletedBy: "retention", reason: "rule", isRestorable: true };
+}
+
+/** As a rule that lets exactly this tag go. */
+export async function retireTag(
+  world: World,
+  repository: RepositoryName,
+  name: Tag,
+): Promise<unknown> {
+  const facts = await world.index.retentionTags(repository, { after: null, limit: 100 });
+  const images = facts
+    .filter((fact) => fact.tag === name)
+    .map(({ tag: which, pushedAtMs, ...image }) => ({
+      ...image,
+      tags: [{ tag: which, pushedAtMs }],
+    }));
+  const deletion = deletionNow(world);
+  return await world.index.retireImages({ repository, images, witnesses: [], deletion });
+}
+
+/** As a rule that lets untagged manifests go at once. */
+export async function retireUntagged(world: World, repository: RepositoryName): Promise<unknown> {
+  const { index, nowMs } = world;
+  const untaggedBeforeMs = nowMs;
+  const page = { after: null, limit: 100, untaggedBeforeMs, nowMs };
+  const found = await index.untaggedManifests(repository, page);
+  const digests = found.map(({ digest }) => digest);
+  const deletion = deletionNow(world);
+  return await index.retireUntagged({ repository, digests, untaggedBeforeMs, deletion });
 }

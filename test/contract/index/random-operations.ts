@@ -3,6 +3,7 @@
 import * as fc from "fast-check";
 import type { Digest, RepositoryName } from "../../../src/oci/index.ts";
 import type { Difference } from "../../../src/registry/ports/index.ts";
+import { retireTag, retireUntagged } from "./call-retention.ts";
 import { collectOnce } from "./collect.ts";
 import { deleteImage, deleteTag, deletionBy, listed, readHeld } from "./undo.ts";
 import {
@@ -170,6 +171,14 @@ const deleting: fc.Arbitrary<Operation>[] = [
         world.index.unlinkBlob(name, what, world.nowMs),
       ),
     ),
+  fc
+    .tuple(anyRepository, anyTag)
+    .map(([name, which]) =>
+      operation(`retire ${name} ${which}`, (world) => retireTag(world, name, which)),
+    ),
+  anyRepository.map((name) =>
+    operation(`retire untagged ${name}`, (world) => retireUntagged(world, name)),
+  ),
 ];
 
 const collecting: fc.Arbitrary<Operation>[] = [

@@ -185,6 +185,23 @@ describe("a whole repository", () => {
       "404 NAME_UNKNOWN",
     );
     expect((await remove(served, "/repositories/team/app/tags/c")).status).toBe(200);
+
+    const restore = "/repositories/team%2Fapp/-/restore";
+    const foretold = await served.post(restore, { dryRun: true });
+    expect(await foretold.json()).toMatchObject({ dryRun: true, restored: 2, tags: 3, failed: 0 });
+    expect(await names(served)).toEqual(["other"]);
+    const back = await served.post(restore);
+    expect(await back.json()).toEqual({
+      dryRun: false,
+      restored: 2,
+      manifests: 2,
+      tags: 3,
+      failed: 0,
+      failures: [],
+    } as never);
+    expect(await tagsOf(served, "team/app")).toEqual(["latest", "v1", "v2"]);
+    expect((await served.push.pull("team/app", "v2")).digest).toBe(second.manifest.digest);
+    expect(await outcomeOf(await served.post(restore))).toBe("404 NOTHING_TO_RESTORE");
   });
 });
 

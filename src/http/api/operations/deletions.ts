@@ -1,19 +1,14 @@
 // Deleting tags, images and whole repositories; what was deleted, and having it back.
 import { z } from "zod";
 import {
-  isDigest,
   isDigestReference,
   isRepositoryName,
-  isTag,
   ManifestUnknownError,
   NameUnknownError,
   parseDigest,
   parseTag,
-  type RepositoryName,
-  UnavailableError,
 } from "../../../oci/index.ts";
 import type { Deleter, ListedDeletion } from "../../../registry/deletions.ts";
-import type { RestoreReport, RestoreWanted } from "../../../registry/restores.ts";
 import { jsonReply } from "../../reply.ts";
 import { ApiError } from "../api-error.ts";
 import { readCursor, writeCursor } from "../cursor.ts";
@@ -25,6 +20,7 @@ import {
   pageReply,
   referenceOf,
   repositoryOf,
+  requireAgreement,
 } from "../operation.ts";
 import {
   count,
@@ -81,14 +77,6 @@ function deletionView(one: ListedDeletion): object {
     reason,
     restorableUntil: isoOf(one.restorableUntilMs),
   };
-}
-
-/** What is deleted and restored by the index has to know all that the tree has (INV-8). */
-function requireAgreement({ api }: ApiCall): void {
-  if (api.isAgreed()) return;
-  throw new UnavailableError(
-    "index and tree are being compared since the start; try again when isIndexChecked is true",
-  );
 }
 
 function deleterOf(call: ApiCall): Deleter {
@@ -217,36 +205,6 @@ const deletingOperations = [
 
 const deletionKey = z.tuple([z.int(), z.int()]);
 
-const restoreRequest = z
-  .strictObject({
-    repository: z.string().refine(isRepositoryName, "expected a repository's name"),
-    id: z.int().min(1).optional().describe("Of a deletion in the list."),
-    digest: z.string().refine(isDigest, "expected a digest").optional(),
-    tag: z.string().refine(isTag, "expected a tag").optional(),
-    forceTags: z
-      .boolean()
-      .default(false)
-      .describe("Tags that name something else by now are moved."),
-    dryRun: z.boolean().default(false).describe("Says what would be restored."),
-  })
-  .describe("One of `id`, `digest` and `tag`; of a name, its youngest deletion.");
-
-const taken = z.array(z.object({ tag: tagName, digest }));
-
-const restored = named(
-  "Restored",
-  z.object({
-    outcome: z.enum(["restored", "there"]).describe("`there`: there was nothing to do."),
-    dryRun: z.boolean(),
-    manifests: z.array(digest).describe("That came back."),
-    tags: z.array(tagName),
-    taken: taken.describe(
-      "Tags that name something else by now, and were left; these stay restorable.",
-    ),
-    leftOut: z.array(digest).describe("Referrers that could not come with it."),
-  }),
-);
-
 export const deletionOperations = [
   ...deletingOperations,
   operation({
@@ -280,79 +238,4 @@ export const deletionOperations = [
       );
     },
   }),
-  operation({
-    id: "restore",
-    method: "POST",
-    path: "/deletions/restore",
-    group: "Deleting",
-    summary: "Brings a tag or an image back that was deleted",
-    description:
-      "With its tags, its children and its referrers, as one change. 410: it was collected; push it again.",
-    body: restoreRequest,
-    answer: { status: 200, description: "It is back.", schema: restored },
-    refusals: [404, 409, 410],
-    needs: "writing",
-    isAudited: true,
-    handle: async (call, { body }) => {
-      requireAgreement(call);
-      const { forceTags, dryRun } = body;
-      const options = { actor: actorOf(call), forceTags, dryRun };
-      const report = await call.api.restores.restore(wantedOf(body), options);
-      return jsonReply(200, restoredView(report, { ...body, dryRun }));
-    },
-  }),
 ] as const;
-
-/** @throws ApiError */
-function wantedOf(body: z.output<typeof restoreRequest>): RestoreWanted {
-  const { repository, id, digest: digest_, tag } = body;
-  const wanted: RestoreWanted[] = [
-    ...(id === undefined ? [] : [{ repository, id }]),
-    ...(digest_ === undefined ? [] : [{ repository, digest: digest_ }]),
-    ...(tag === undefined ? [] : [{ repository, tag }]),
-  ];
-  const [one] = wanted;
-  if (one !== undefined && wanted.length === 1) return one;
-  throw new ApiError("INVALID_BODY", "expected one of id, digest and tag");
-}
-
-/** @throws ApiError for what could not be restored */
-function restoredView(
-  report: RestoreReport,
-  { repository, dryRun }: { readonly repository: RepositoryName; readonly dryRun: boolean },
-): object {
-  switch (report.outcome) {
-    case "restored": {
-      const { outcome, manifests, tags, leftOut } = report;
-      return { outcome, dryRun, manifests, tags, taken: report.taken, leftOut };
-    }
-    case "there":
-      return { outcome: "there", dryRun, manifests: [], tags: [], taken: [], leftOut: [] };
-    case "taken":
-      throw new ApiError(
-        "TAG_TAKEN",
-        `the tag names something else by now: ${takenText(report.taken)}; forceTags moves it`,
-        { detail: { taken: report.taken } },
-      );
-    case "missing":
-      throw new ApiError(
-        "CONTENT_MISSING",
-        `something that it needs is not here any more, so nothing was restored; push it again to ${repository}`,
-        { detail: { missing: report.missing.slice(0, 100) } },
-      );
-    case "gone":
-      throw new ApiError(
-        "GONE",
-        `it was deleted at ${isoOf(report.deletedAtMs)}, could be restored until ${isoOf(report.releasedAtMs)}, and is gone: push it again`,
-      );
-    case "unknown":
-      throw new ApiError(
-        "NOTHING_TO_RESTORE",
-        `nothing like that was deleted from ${repository} lately; see /deletions`,
-      );
-  }
-}
-
-function takenText(all: readonly { readonly tag: string; readonly digest: string }[]): string {
-  return all.map(({ tag, digest: names }) => `${tag} (${names})`).join(", ");
-}

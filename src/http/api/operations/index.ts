@@ -5,6 +5,7 @@ import { deletionOperations } from "./deletions.ts";
 import { imageOperations } from "./images.ts";
 import { registryOperations } from "./registry.ts";
 import { repositoryOperations } from "./repositories.ts";
+import { restoringOperations } from "./restoring.ts";
 import { retentionOperations } from "./retention.ts";
 import { usageOperations } from "./usage.ts";
 import { verificationOperations } from "./verification.ts";
@@ -15,6 +16,7 @@ export const operations: readonly Operation[] = [
   ...imageOperations,
   ...usageOperations,
   ...deletionOperations,
+  ...restoringOperations,
   ...retentionOperations,
   ...collectionOperations,
   ...verificationOperations,
