@@ -14,6 +14,7 @@ import { collectionDue } from "./due.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
+import { pullTimesSince } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
@@ -254,6 +255,8 @@ function comparisonOf(access: Access) {
 function retentionOf(access: Access) {
   const manifestTies = access.readAll(retaining.manifestTies);
   return {
+    beginPullTimes: access.write("beginPullTimes"),
+    pullTimesSince: access.read(pullTimesSince),
     recordPulls: access.write("recordPulls"),
     retentionTags: access.readAll(retaining.retentionTags),
     isJudgeable: access.readAll(retaining.isJudgeable),

@@ -6,7 +6,7 @@ import type { RetentionRun } from "./events.ts";
 
 export interface RetentionParts {
   readonly index: RetentionIndex &
-    Pick<Index, "listKnownRepositories" | "namedByManifest" | "findSizes">;
+    Pick<Index, "pullTimesSince" | "listKnownRepositories" | "namedByManifest" | "findSizes">;
   readonly clock: Clock;
   /** Waits; 0 only lets others have their turn. Tests do not wait. */
   readonly pause: (ms: number) => Promise<void>;
