@@ -137,11 +137,13 @@ export async function openRoot(
   const owned = await own(config, logger, options.command);
   const root = composeRoot(config, logger, owned);
   options.signal?.addEventListener("abort", () => void root.agreement.stop());
+  const { readOnly } = config.storage.maintenance;
+  const start: Start = { logger, readOnly: readOnly.enabled, ...options };
   try {
-    await prepare(owned, root, { logger, ...options }).catch(async (error: unknown) => {
+    await prepare(owned, root, start).catch(async (error: unknown) => {
       // Damage that the start has met: it has been mended by then.
       if ((await owned.renewable?.renewed()) !== true) throw error;
-      await prepare(owned, root, { logger, ...options });
+      await prepare(owned, root, start);
     });
     return root;
   } catch (error) {
@@ -158,6 +160,7 @@ interface Opening {
 }
 
 interface Start extends Opening {
+  readonly readOnly: boolean;
   readonly logger: Logger;
 }
 
@@ -170,6 +173,7 @@ async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void
   // What the tree still owes comes first: only then may the two be compared (INV-2).
   await catchUpAsFits(root.follower, logger);
   await owned.index.interruptRuns(systemClock.now());
+  if (!start.readOnly) await owned.index.beginPullTimes(systemClock.now());
   if (isRebuild) {
     await root.agreement.rebuild(signal, await reindexProgress(root.index, start.asked));
   }

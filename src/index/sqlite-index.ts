@@ -17,6 +17,7 @@ import { InlineWriter } from "./inline-writer.ts";
 import * as inspecting from "./inspecting.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
+import { pullTimesSince } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
@@ -310,6 +311,8 @@ function usageOf(access: Access) {
 function retentionOf(access: Access) {
   const manifestTies = access.readAll(retaining.manifestTies);
   return {
+    beginPullTimes: access.write("beginPullTimes"),
+    pullTimesSince: access.read(pullTimesSince),
     recordPulls: access.write("recordPulls"),
     retentionTags: access.readAll(retaining.retentionTags),
     isJudgeable: access.readAll(retaining.isJudgeable),

@@ -79,6 +79,8 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   dropEmptyRepositories: "changes",
   emptyRepositories: "looks",
   expireLeases: "changes",
+  beginPullTimes: "changes",
+  pullTimesSince: "looks",
   recordPulls: "changes",
   retentionTags: "looks",
   isJudgeable: "looks",
