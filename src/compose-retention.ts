@@ -1,9 +1,11 @@
 // Puts retention together with the root that it works on: the rules of the configuration, what a command
 // asks for, the server's own schedule.
 import type { Config } from "./config/index.ts";
+import { boundsOf } from "./config-mapping.ts";
 import { pauseFor, systemTimers } from "./gc/index.ts";
 import type { Logger } from "./observability/index.ts";
 import type { Asker } from "./owner/control-socket.ts";
+import type { ApplyRetention } from "./pressure/index.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index } from "./registry/ports/index.ts";
 import { PullLog } from "./registry/pull-log.ts";
@@ -31,12 +33,13 @@ export function retentionOf(
   { index, pulls, follower }: RetentionRoot,
   logger: Logger,
 ): Retention {
+  const bounds = boundsOf(config);
   return new Retention({
     index,
     clock: systemClock,
     pause: pauseFor,
     pulls: pulls ?? { settle: () => Promise.resolve(), isWaiting: () => false },
-    isProtected: () => false,
+    isProtected: (repository, tag) => bounds.immutableRuleOf(repository, tag) !== null,
     followTree: () => {
       follower.wake();
     },
@@ -80,6 +83,18 @@ export async function runRetention(
   const counted = { ...work, countsBytes: true };
   const { completed } = await retention.apply(counted, asker.tell, asker.signal);
   return completed ? 0 : 1;
+}
+
+/** What rules with `onpressure` do when the disk is too full; null: there are none, or nothing may be removed. */
+export function retentionUnderPressure(
+  config: Config,
+  retention: Retention,
+): ApplyRetention | null {
+  const rules = config.retention;
+  if (!rules.some(({ onPressure }) => onPressure) || refusalOf(config) !== null) return null;
+  return async (isEnough, signal) => {
+    await retention.applyUnderPressure(rules, isEnough, signal);
+  };
 }
 
 /** Null: there are no rules, or nothing may be removed. */

@@ -3,8 +3,9 @@
 import { join, resolve } from "node:path";
 import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
+import { diskWatchOf } from "./compose-pressure.ts";
 import { pullLogOf, retentionOf } from "./compose-retention.ts";
-import { serviceOptions } from "./config-mapping.ts";
+import { boundsOf, serviceOptions } from "./config-mapping.ts";
 import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
@@ -14,10 +15,12 @@ import type { Asker } from "./owner/control-socket.ts";
 import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
 import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
+import type { DiskWatch } from "./pressure/index.ts";
 import { auditTo } from "./registry/audit.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
+import { unboundedLoad } from "./registry/load-line.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
@@ -47,6 +50,8 @@ export interface OpenRoot {
   /** Null when abandoned uploads are left alone. */
   readonly expiry: UploadExpiry | null;
   readonly agreement: Agreement;
+  /** Null: how full the storage gets is not watched. */
+  readonly watch: DiskWatch | null;
   readonly retention: Retention;
   /** Where this process listens, for the messages of those who come later. */
   announce(address: string): void;
@@ -132,11 +137,13 @@ export async function openRoot(
   const owned = await own(config, logger, options.command);
   const root = composeRoot(config, logger, owned);
   options.signal?.addEventListener("abort", () => void root.agreement.stop());
+  const { readOnly } = config.storage.maintenance;
+  const start: Start = { logger, readOnly: readOnly.enabled, ...options };
   try {
-    await prepare(owned, root, { logger, ...options }).catch(async (error: unknown) => {
+    await prepare(owned, root, start).catch(async (error: unknown) => {
       // Damage that the start has met: it has been mended by then.
       if ((await owned.renewable?.renewed()) !== true) throw error;
-      await prepare(owned, root, { logger, ...options });
+      await prepare(owned, root, start);
     });
     return root;
   } catch (error) {
@@ -153,6 +160,7 @@ interface Opening {
 }
 
 interface Start extends Opening {
+  readonly readOnly: boolean;
   readonly logger: Logger;
 }
 
@@ -165,6 +173,7 @@ async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void
   // What the tree still owes comes first: only then may the two be compared (INV-2).
   await catchUpAsFits(root.follower, logger);
   await owned.index.interruptRuns(systemClock.now());
+  if (!start.readOnly) await owned.index.beginPullTimes(systemClock.now());
   if (isRebuild) {
     await root.agreement.rebuild(signal, await reindexProgress(root.index, start.asked));
   }
@@ -215,6 +224,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
       suspectDamage(renewable, error);
     },
   });
+  const watch = diskWatchOf(config, { index, storage, rootDirectory, clock }, logTo(logger));
   const pulls = pullLogOf(config, { index, clock, reports });
   const services = createRegistry({
     index,
@@ -227,6 +237,8 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     },
     ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
+    bounds: boundsOf(config),
+    loadLine: watch ?? unboundedLoad,
     audit: auditTo(logger),
     options: serviceOptions(config),
   });
@@ -247,6 +259,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     usage,
     expiry,
     agreement,
+    watch,
     retention: retentionOf(config, { index, pulls, follower }, logger),
     announce: (address) => lock?.announce(address),
     failed: failing.promise,

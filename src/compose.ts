@@ -4,7 +4,8 @@ import { ApiServices } from "./compose-api.ts";
 import { runTokenCommand } from "./auth/index.ts";
 import { composeAccess } from "./compose-access.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
-import { retentionSchedule, runRetention } from "./compose-retention.ts";
+import { pressureOn } from "./compose-pressure.ts";
+import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
@@ -45,8 +46,10 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const { expiry } = root;
   const schedule = collectionSchedule(config, root, logger);
   const retention = retentionSchedule(config, root, logger);
-  const recorder = usageRecorder(root, logger);
   const { tree } = root;
+  const applyRetention = retentionUnderPressure(config, root.retention);
+  const pressure = pressureOn(root, config, { log: logTo(logger), applyRetention });
+  const recorder = usageRecorder(root, logger);
   const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
@@ -79,6 +82,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     retention?.start();
     recorder.start();
     scrub?.start(root.agreement.wait(signal));
+    await pressure.start();
     return {
       address: server.address,
       failed: root.failed,
@@ -87,12 +91,14 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
         const retained = retention?.stop();
+        const relieved = pressure.stop();
         await recorder.stop();
         await control?.stop();
         await api.stop();
         await expiry?.stop();
         await collected;
         await retained;
+        await relieved;
         await scrub?.stop();
         for (const running of servers) await running.stop();
         await root.close();

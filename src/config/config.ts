@@ -27,7 +27,22 @@ export interface UploadPurgingConfig {
   readonly dryRun: boolean;
 }
 
+/** Of what can be used, in percent; each at most the next. */
+export interface WatermarkConfig {
+  readonly warnPercent: number;
+  readonly collectPercent: number;
+  readonly refusePercent: number;
+}
+
+export interface LoadLineConfig {
+  readonly watermark: WatermarkConfig;
+  /** Of blobs and uploads; null: what counts is how full the file system is. */
+  readonly sizeBytesMax: number | null;
+}
+
 export interface StorageConfig {
+  /** Null: how full it gets is not watched. */
+  readonly loadLine: LoadLineConfig | null;
   readonly driver: StorageDriverConfig;
   readonly delete: { readonly enabled: boolean };
   readonly maintenance: {
@@ -120,6 +135,27 @@ export interface ScrubConfig {
   readonly rateBytes: number;
 }
 
+/** Tags that clients can neither move nor delete. */
+export interface ImmutableConfig {
+  readonly name: string;
+  readonly repositories: NameGlobs;
+  readonly tags: NameGlobs;
+}
+
+/** For each matching repository by itself. */
+export interface QuotaConfig {
+  readonly name: string;
+  readonly repositories: NameGlobs;
+  /** Only those that are there; at least one is. */
+  readonly limits: {
+    readonly bytes?: number;
+    readonly manifests?: number;
+    readonly tags?: number;
+  };
+  /** Named to whom it stops; null: nobody. */
+  readonly contact: string | null;
+}
+
 /** A rule by which tags and untagged manifests are removed. */
 export interface RetentionRuleConfig {
   /** No other rule has it. */
@@ -198,6 +234,8 @@ export interface Config {
   readonly index: IndexConfig;
   readonly gc: GcConfig;
   readonly verify: { readonly scrub: ScrubConfig };
+  readonly immutable: readonly ImmutableConfig[];
+  readonly quotas: readonly QuotaConfig[];
   /** The first one that matches a tag judges it. */
   readonly retention: readonly RetentionRuleConfig[];
   readonly auth: AuthConfig;

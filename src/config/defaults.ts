@@ -2,7 +2,7 @@
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
 import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig } from "./config.ts";
 import type { ScrubConfig, StorageHealthConfig, UploadPurgingConfig } from "./config.ts";
-import type { ValidationConfig } from "./config.ts";
+import type { ValidationConfig, WatermarkConfig } from "./config.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -80,6 +80,9 @@ const gc: GcConfig = {
 // tenth of what one old disk gives; at it, 30 days are enough for 50 TB.
 const scrub: ScrubConfig = { enabled: false, intervalMs: 30 * 24 * hour, rateBytes: 20_000_000 };
 
+// Our own. Only in effect once `storage.watermark` or `storage.maxsize` is given: a program that replaces
+// another one does not begin, unasked, to refuse pushes on a disk that has been 96% full for years.
+const watermark: WatermarkConfig = { warnPercent: 80, collectPercent: 90, refusePercent: 95 };
 // Once a day: what a rule keeps or not changes by days. Nothing is removed for space, and no repository
 // emptied, that nobody has asked for.
 const retention = { intervalMs: 24 * hour, onPressure: false, allowEmpty: false } as const;
@@ -95,6 +98,7 @@ const auth = {
 } as const;
 
 const storage = {
+  watermark,
   rootDirectory: "/var/lib/registry",
   deleteEnabled: false,
   readOnlyEnabled: false,

@@ -134,6 +134,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
         accessLog: { disabled: true },
       },
       storage: {
+        loadLine: null,
         driver: { kind: "filesystem", rootDirectory: "/data" },
         delete: { enabled: false },
         maintenance: {
@@ -168,6 +169,8 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       index: { path: "/fast/index.db", exclusive: true },
       gc: { ...defaults.gc, graceMs: 0 },
       verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
+      immutable: [],
+      quotas: [],
       retention: [],
       auth: { kind: "none" },
       access: null,

@@ -1,7 +1,13 @@
 // The effective configuration as YAML, in the classic's key names, so that it can be read back as a
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
-import type { Config, GcConfig, RetentionRuleConfig, StorageConfig } from "./config.ts";
+import type {
+  Config,
+  GcConfig,
+  LoadLineConfig,
+  RetentionRuleConfig,
+  StorageConfig,
+} from "./config.ts";
 import { accessToClassic } from "./render-access.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
@@ -89,6 +95,18 @@ function toClassic(config: Config): Record<string, unknown> {
         rate: formatByteSize(scrub.rateBytes),
       },
     },
+    immutable: config.immutable.map(({ name, repositories, tags }) => ({
+      name,
+      repositories: repositories.patterns,
+      tags: tags.patterns,
+    })),
+    quotas: config.quotas.map(({ name, repositories, limits, contact }) => ({
+      name,
+      repositories: repositories.patterns,
+      ...limits,
+      ...(limits.bytes === undefined ? {} : { bytes: formatByteSize(limits.bytes) }),
+      ...(contact === null ? {} : { contact }),
+    })),
     retention: config.retention.map(ruleToClassic),
   };
 }
@@ -137,6 +155,17 @@ function gcToClassic(gc: GcConfig): Record<string, unknown> {
   };
 }
 
+function loadLineToClassic({ watermark, sizeBytesMax }: LoadLineConfig): Record<string, unknown> {
+  return {
+    watermark: {
+      warn: `${watermark.warnPercent}%`,
+      collect: `${watermark.collectPercent}%`,
+      refuse: `${watermark.refusePercent}%`,
+    },
+    ...(sizeBytesMax === null ? {} : { maxsize: formatByteSize(sizeBytesMax) }),
+  };
+}
+
 function storageToClassic(storage: StorageConfig): Record<string, unknown> {
   const { readOnly, uploadPurging } = storage.maintenance;
   const { driver } = storage;
@@ -144,6 +173,7 @@ function storageToClassic(storage: StorageConfig): Record<string, unknown> {
     ...(driver.kind === "filesystem"
       ? { filesystem: { rootdirectory: driver.rootDirectory } }
       : { inmemory: {} }),
+    ...(storage.loadLine === null ? {} : loadLineToClassic(storage.loadLine)),
     delete: { enabled: storage.delete.enabled },
     maintenance: {
       readonly: { enabled: readOnly.enabled },

@@ -1,6 +1,7 @@
 // The whole configuration: every key that is known, in the classic's names, and what becomes of it.
 // Unknown keys are issues here (`unrecognized_keys`); load.ts makes warnings of them.
 import { z } from "zod";
+import { immutableSection, quotasSection } from "./bounds-sections.ts";
 import type { Config } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { accessSection, authSection, checkAccess, groupsSection } from "./access-section.ts";
@@ -55,6 +56,8 @@ export const configSchema = z
     index: indexSection,
     gc: gcSection,
     verify: verifySection,
+    immutable: immutableSection,
+    quotas: quotasSection,
     retention: retentionSection,
     auth: authSection,
     access: accessSection,
@@ -73,6 +76,8 @@ export const configSchema = z
     index: raw.index,
     gc: raw.gc,
     verify: raw.verify,
+    immutable: raw.immutable,
+    quotas: raw.quotas,
     retention: raw.retention,
     auth: raw.auth,
     access: raw.access === undefined ? null : { rules: raw.access, groups: raw.groups },

@@ -6,6 +6,7 @@ export { type CollectionParts, pageMax, pauseFor } from "./collection-parts.ts";
 export { parseCollectOptions } from "./collect-options.ts";
 export { CollectionRequests } from "./collection-requests.ts";
 export { Collector } from "./collector.ts";
+export { policyOf } from "./plan.ts";
 export { humanBytes } from "./human-bytes.ts";
 export { DoomedManifests } from "./planned-manifests.ts";
 export { CollectionSchedule, type ScheduleOptions, systemTimers, type Timers } from "./schedule.ts";

@@ -10,6 +10,7 @@ import type {
 } from "../registry/ports/index.ts";
 import { type ManifestRow, manifestRow, removeManifest } from "./deleting.ts";
 import { recordDeletion } from "./deletion-records.ts";
+import { findHeldTag, findHolderOf } from "./immutable.ts";
 import { findRepository, type Leased } from "./rows.ts";
 import { namedKind } from "./schema.ts";
 import type { Sql } from "./sql.ts";
@@ -27,6 +28,9 @@ export function deleteTagRestorably(
   if (repositoryId === null || blobId === null) return { outcome: "unknown", digest: null };
   const digest = digestOfBlob(sql, blobId);
   if (expected !== undefined && expected !== digest) return { outcome: "changed", digest };
+  const any = { repositoryId, tags: [tag], digest: null };
+  const held = findHeldTag(sql, any, deletion.immutable);
+  if (held !== null) return { outcome: "immutable", digest, held };
   const row = { repository, repositoryId, blobId, digest };
   if (deletion.isRestorable) recordDeletion(sql, row, { ...deletion, what: "tag", tag });
   removeTag(sql, { repositoryId, repository, tag }, { nowMs: deletion.nowMs, owe: true });
@@ -46,6 +50,8 @@ export function deleteImage(
 ): ImageDeletion {
   const row = manifestRow(sql, image);
   if (row === null) return { outcome: "unknown", tags: [], manifests: [] };
+  const held = findHolderOf(sql, row, deletion.immutable);
+  if (held !== null) return { outcome: "immutable", tags: [], manifests: [], held };
   const top: ManifestRow = { ...image, ...row };
   return deleteWithAll(sql, goesWith(sql, top, { leasesAtMs: deletion.nowMs }), deletion);
 }
@@ -157,6 +163,8 @@ export function deleteRepository(
     if (page.manifests >= pageManifestsMax) return done(true);
     const top = topOfAny(sql, { repository, repositoryId });
     if (top === null) break;
+    const held = findHolderOf(sql, top, deletion.immutable);
+    if (held !== null) return { ...done(false), outcome: "immutable", held };
     const going = goesWith(sql, top, { leasesAtMs: null });
     const { manifests, tags } = deleteWithAll(sql, going, deletion);
     page.images += 1;

@@ -1,21 +1,17 @@
 // Deletions that can be undone, as the collector meets them: what they hold, and how they are released.
 // What is recorded of them: deletion-records.ts.
-import {
-  type Digest,
-  digestFromBytes,
-  digestToBytes,
-  type RepositoryName,
-  type Tag,
-} from "../oci/index.ts";
+import { type Digest, digestFromBytes, digestToBytes, type RepositoryName } from "../oci/index.ts";
 import type {
   HeldDigest,
   HeldPage,
   KeptDeletions,
+  ManifestDeletion,
   ReleasedDeletions,
   RestorableDeletion,
 } from "../registry/ports/index.ts";
 import { manifestRow, removeManifest } from "./deleting.ts";
 import { letGo, recordDeletion } from "./deletion-records.ts";
+import { findHolderOf } from "./immutable.ts";
 import type { Sql } from "./sql.ts";
 
 /** As deleteManifest, and leaves what is needed to undo it. */
@@ -23,9 +19,11 @@ export function deleteRestorably(
   sql: Sql,
   manifest: { readonly repository: RepositoryName; readonly digest: Digest },
   deletion: RestorableDeletion,
-): { outcome: "deleted" | "unknown"; tags: Tag[] } {
+): ManifestDeletion {
   const row = manifestRow(sql, manifest);
   if (row === null) return { outcome: "unknown", tags: [] };
+  const held = findHolderOf(sql, row, deletion.immutable);
+  if (held !== null) return { outcome: "immutable", tags: [], held };
   recordDeletion(sql, { ...manifest, ...row }, { ...deletion, what: "manifest" });
   const { nowMs } = deletion;
   const { tags } = removeManifest(sql, { ...manifest, ...row }, { nowMs, untaggedSinceMs: nowMs });

@@ -6,7 +6,7 @@ import * as comparing from "./comparing.ts";
 import * as deleting from "./deleting.ts";
 import * as deletingImages from "./deleting-images.ts";
 import * as deletions from "./deletions.ts";
-import { recordPulls } from "./pulls.ts";
+import { beginPullTimes, recordPulls } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
 import { restoreDeletion } from "./restoring.ts";
@@ -67,6 +67,7 @@ export const operations = {
   revokeToken: on(tokens.revokeToken),
   noteTokenUse: on(tokens.noteTokenUse),
   enqueuePage: on(enqueuePage),
+  beginPullTimes: on(beginPullTimes),
   recordPulls: on(recordPulls),
   retireImages: on(retaining.retireImages),
   retireUntagged: on(retaining.retireUntagged),

@@ -1,12 +1,23 @@
 // When manifests were last pulled, to the hour. By name and digest, for a rebuild of the facts keeps it.
 import { type Digest, digestFromBytes, digestToBytes, type RepositoryName } from "../oci/index.ts";
 import type { Pull, PullPosition, PullSweep } from "../registry/ports/index.ts";
-import { getMeta } from "./comparing.ts";
+import { getMeta, setMeta } from "./comparing.ts";
 import { manifestRow } from "./deleting.ts";
 import type { Sql } from "./sql.ts";
 
 /** A pull is written once an hour: what is kept is exact to this much. */
 const exactToMs = 3_600_000;
+
+const sinceKey = "pull-times-since";
+
+export function beginPullTimes(sql: Sql, nowMs: number): void {
+  if (pullTimesSince(sql) === null) setMeta(sql, sinceKey, String(nowMs));
+}
+
+export function pullTimesSince(sql: Sql): number | null {
+  const text = getMeta(sql, sinceKey);
+  return text === null ? null : Number(text);
+}
 
 export function recordPulls(
   sql: Sql,
@@ -15,6 +26,8 @@ export function recordPulls(
 ): PullPosition | null {
   // While the facts are built anew a manifest that is not known may well be there.
   const isComplete = getMeta(sql, "complete") !== null;
+  const [first] = pulls;
+  if (first !== undefined) beginPullTimes(sql, first.pulledAtMs);
   for (const pull of pulls) {
     if (isComplete && manifestRow(sql, pull) === null) continue;
     sql.run(

@@ -9,6 +9,7 @@ import type {
   UploadFact,
 } from "../registry/ports/index.ts";
 import { forgetDeletion } from "./deletion-records.ts";
+import { findHeldTag } from "./immutable.ts";
 import {
   endLease,
   endLeasesOnNamed,
@@ -27,6 +28,7 @@ import {
   enqueueWholeRepository,
   noRepository,
 } from "./queue.ts";
+import { withinQuotas } from "./quotas.ts";
 import { oweTree } from "./redo.ts";
 import { ensureBlob, ensureRepository, findBlobRow, findRepository, type Leased } from "./rows.ts";
 import { blobState, manifestContent, namedKind } from "./schema.ts";
@@ -202,11 +204,32 @@ function leasedRow(sql: Sql, { repository, digest }: Wanted): Leased {
 }
 
 export function acceptManifest(sql: Sql, accept: AcceptManifest): AcceptOutcome {
+  const { bounds, repository, digest, tags } = accept;
+  const wanted = { repositoryId: findRepository(sql, repository), tags, digest };
+  const held = findHeldTag(sql, wanted, bounds?.immutable);
+  if (held !== null) {
+    return { accepted: false, missing: [], denied: { kind: "immutable", ...held } };
+  }
   const { missing, found } = findRequired(sql, accept);
   if (missing.length > 0) return { accepted: false, missing };
-  const repositoryId = ensureRepository(sql, accept.repository);
-  const manifest: Leased = { repositoryId, blobId: ensureBlob(sql, accept.digest) };
-  markPresent(sql, manifest.blobId, accept.sizeBytes);
+  const { over, near } = withinQuotas(sql, bounds?.quotas ?? [], {
+    begin: () => {
+      markPresent(sql, ensureBlob(sql, digest), accept.sizeBytes);
+      return ensureRepository(sql, repository);
+    },
+    accept: (repositoryId) => {
+      enterManifest(sql, { repositoryId, blobId: ensureBlob(sql, digest) }, { accept, found });
+    },
+  });
+  if (over !== null) return { accepted: false, missing: [], denied: { kind: "quota", ...over } };
+  return near.length === 0 ? { accepted: true } : { accepted: true, near };
+}
+
+function enterManifest(
+  sql: Sql,
+  manifest: Leased,
+  { accept, found }: { readonly accept: AcceptManifest; readonly found: Map<Digest, number> },
+): void {
   const isNew = recordManifest(sql, manifest, {
     ...accept,
     nowMs: accept.terms.nowMs,
@@ -225,7 +248,6 @@ export function acceptManifest(sql: Sql, accept: AcceptManifest): AcceptOutcome 
     );
   }
   settleLeases(sql, manifest, accept);
-  return { accepted: true };
 }
 
 /** What is required: missing if it is not in the repository or is condemned, else found (INV-4). */

@@ -32,6 +32,7 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "findAndLeaseManifest",
   "acceptManifest",
   "deleteManifest",
+  "findHeld",
   "deleteRestorably",
   "deleteTagRestorably",
   "deleteImage",

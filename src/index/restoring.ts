@@ -4,10 +4,12 @@
 import { type Digest, digestFromBytes, type RepositoryName, type Tag } from "../oci/index.ts";
 import type { HeldManifest, Restore, RestoreOutcome, TakenTag } from "../registry/ports/index.ts";
 import { findRecord, release, splitTag } from "./deletion-records.ts";
+import { findHeldTag } from "./immutable.ts";
 import { leaseByPush } from "./leases.ts";
 import { findBlobHeldBy } from "./lookups.ts";
 import { linkLayer, recordManifest } from "./pushing.ts";
 import { dequeueNamed, enqueueManifest, noRepository } from "./queue.ts";
+import { withinQuotas } from "./quotas.ts";
 import { oweTree } from "./redo.ts";
 import { ensureRepository, findBlobRow, findRepository } from "./rows.ts";
 import { blobState, manifestContent } from "./schema.ts";
@@ -40,8 +42,16 @@ export function previewRestore(sql: Sql, restore: Restore): RestoreOutcome {
 
 export function restoreDeletion(sql: Sql, wanted: Restore): RestoreOutcome {
   const plan = planRestore(sql, wanted);
-  if ("record" in plan) carryOut(sql, plan, wanted);
-  return outcomeOf(plan);
+  if (!("record" in plan)) return plan;
+  const { over } = withinQuotas(sql, wanted.bounds?.quotas ?? [], {
+    begin: () => ensureRepository(sql, plan.record.repository),
+    accept: () => {
+      carryOut(sql, plan, wanted);
+    },
+  });
+  return over === null
+    ? outcomeOf(plan)
+    : { outcome: "denied", denied: { kind: "quota", ...over } };
 }
 
 function outcomeOf(plan: Plan | RestoreOutcome): RestoreOutcome {
@@ -54,7 +64,7 @@ function planRestore(sql: Sql, restore: Restore): Plan | RestoreOutcome {
   const record = readRecord(sql, restore.id);
   if (record === null) return { outcome: "unknown" };
   const repositoryId = findRepository(sql, record.repository) ?? noRepository;
-  const { tags, taken } = planTags(sql, { record, repositoryId, force: restore.forceTags });
+  const { tags, taken } = planTags(sql, { record, repositoryId, restore });
   if (record.tag !== "" && taken.length > 0) return { outcome: "taken", taken };
   const returning = new Returning(sql, { record, repositoryId, restore });
   const missing = returning.add(record.digest);
@@ -87,17 +97,28 @@ function readRecord(sql: Sql, id: number): Record | null {
 /** A tag that names something else by now is not moved, unless that is asked for. */
 function planTags(
   sql: Sql,
-  { record, repositoryId, force }: { record: Record; repositoryId: number; force: boolean },
+  { record, repositoryId, restore }: ReturningParts,
 ): { tags: Tag[]; taken: TakenTag[] } {
   const own = findBlobRow(sql, record.digest)?.id ?? null;
   const tags: Tag[] = [];
   const taken: TakenTag[] = [];
   for (const tag of record.tags) {
     const named = tagTarget(sql, { repositoryId, tag });
-    if (named === null || named === own || force) tags.push(tag);
+    const isFree = named === null || named === own;
+    if (isFree || (restore.forceTags && !isHeld(sql, { repositoryId, tag, restore })))
+      tags.push(tag);
     else taken.push({ tag, digest: digestOfBlob(sql, named) });
   }
   return { tags, taken };
+}
+
+/** An immutable tag does not move for a restore either. */
+function isHeld(
+  sql: Sql,
+  { repositoryId, tag, restore }: { repositoryId: number; tag: Tag; restore: Restore },
+): boolean {
+  const any = { repositoryId, tags: [tag], digest: null };
+  return findHeldTag(sql, any, restore.bounds?.immutable) !== null;
 }
 
 function digestOfBlob(sql: Sql, blobId: number): Digest {

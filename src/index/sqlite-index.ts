@@ -11,10 +11,13 @@ import * as deletingImages from "./deleting-images.ts";
 import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
+import { blobBytes } from "./quotas.ts";
+import { findHeld } from "./immutable.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as inspecting from "./inspecting.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
+import { pullTimesSince } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
@@ -73,6 +76,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...deletionsOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
+    ...boundsOf(access),
     ...inspectionOf(access),
     ...retentionOf(access),
     ...usageOf(access),
@@ -179,8 +183,8 @@ function changesOf(access: Access) {
       const found = await lookAtManifest({ repository, digest }, terms);
       return found === "lease-due" ? await leaseManifest({ repository, digest }, terms) : found;
     },
-    deleteManifest: (repository, digest, nowMs) => deleteManifest({ repository, digest }, nowMs),
-    deleteTag: (repository, tag, nowMs) => deleteTag({ repository, tag }, nowMs),
+    deleteManifest: (repository, digest, terms) => deleteManifest({ repository, digest }, terms),
+    deleteTag: (repository, tag, terms) => deleteTag({ repository, tag }, terms),
     unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
     pendingRedo: access.readAll(pendingRedo),
     newestRedo: access.read(newestRedo),
@@ -233,6 +237,14 @@ function collectionOf(access: Access) {
     emptyRepositories: access.read(collecting.emptyRepositories),
     dropEmptyRepositories: access.write("dropEmptyRepositories"),
     expireLeases: access.write("expireLeases"),
+  } satisfies Partial<Index>;
+}
+
+function boundsOf(access: Access) {
+  const held = access.readAll(findHeld);
+  return {
+    findHeld: (repository, reference, immutable) => held({ repository, reference }, immutable),
+    blobBytes: access.read(blobBytes),
   } satisfies Partial<Index>;
 }
 
@@ -302,6 +314,8 @@ function usageOf(access: Access) {
 function retentionOf(access: Access) {
   const manifestTies = access.readAll(retaining.manifestTies);
   return {
+    beginPullTimes: access.write("beginPullTimes"),
+    pullTimesSince: access.read(pullTimesSince),
     recordPulls: access.write("recordPulls"),
     retentionTags: access.readAll(retaining.retentionTags),
     isJudgeable: access.readAll(retaining.isJudgeable),

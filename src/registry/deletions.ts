@@ -4,9 +4,11 @@ import {
   BlobUploadUnknownError,
   DeniedError,
   type Digest,
+  type ImageName,
   type RepositoryName,
   type Tag,
 } from "../oci/index.ts";
+import { heldError } from "./bounds.ts";
 import type { Actor, AuditEntry } from "./audit.ts";
 import type {
   Deletion,
@@ -33,6 +35,9 @@ export interface ListedDeletion extends DeletionEntry {
 /** All pages together. */
 export type WholeDeletion = Omit<RepositoryDeletion, "more"> & { readonly uploads: number };
 
+/** Tags looked at with one question: some 0.2 ms. */
+const tagsAtOnce = 200;
+
 /** Uploads looked at with one question. */
 const uploadsAtOnce = 100;
 
@@ -57,8 +62,9 @@ export class DeletionService {
     this.requireAllowed();
     const { repository, tag } = wanted;
     await this.#parts.treeLookup()?.manifest(repository, tag);
-    const deletion = this.#deletionBy(deleter);
+    const deletion = this.#deletionBy(repository, deleter);
     const deleted = await this.#parts.index.deleteTagRestorably(wanted, deletion);
+    if (deleted.held !== undefined) throw heldError(repository, deleted.held);
     this.#tell({ what: "tag", repository, reference: tag, outcome: deleted.outcome }, deleter);
     this.#parts.followTree();
     return deleted;
@@ -73,7 +79,9 @@ export class DeletionService {
     const { repository, digest } = image;
     // Which tags and indexes lead to what would go with it is to be known (INV-8).
     await this.#parts.treeLookup()?.repository(repository);
-    const deleted = await this.#parts.index.deleteImage(image, this.#deletionBy(deleter));
+    const deletion = this.#deletionBy(repository, deleter);
+    const deleted = await this.#parts.index.deleteImage(image, deletion);
+    if (deleted.held !== undefined) throw heldError(repository, deleted.held);
     this.#tell({ what: "image", repository, reference: digest, outcome: deleted.outcome }, deleter);
     this.#parts.followTree();
     return deleted;
@@ -91,11 +99,14 @@ export class DeletionService {
     this.requireAllowed();
     const { index, followTree } = this.#parts;
     await this.#parts.treeLookup()?.repository(repository);
+    await this.requireNotHeld({ repository, tag: null, digest: null });
     const whole = { images: 0, manifests: 0, tags: 0 };
     const uploads = await this.#endUploads(repository);
     const isStopped = (): boolean => signal?.aborted === true;
     for (let more = true; more && !isStopped();) {
-      const page = await index.deleteRepository(repository, this.#deletionBy(deleter));
+      const page = await index.deleteRepository(repository, this.#deletionBy(repository, deleter));
+      // It has come since this was asked.
+      if (page.held !== undefined) throw heldError(repository, page.held);
       whole.images += page.images;
       whole.manifests += page.manifests;
       whole.tags += page.tags;
@@ -181,10 +192,43 @@ export class DeletionService {
     return restorableUntilMs(this.#parts);
   }
 
-  #deletionBy({ caller, reason }: Deleter): Deletion {
+  #deletionBy(repository: RepositoryName, { caller, reason }: Deleter): Deletion {
     const nowMs = this.#parts.clock.now();
     const isRestorable = (this.#parts.options.keepDeletedMs ?? 0) > 0;
-    return { nowMs, deletedBy: caller, reason, isRestorable };
+    const immutable = this.#parts.bounds?.immutableIn(repository) ?? [];
+    return { nowMs, deletedBy: caller, reason, isRestorable, immutable };
+  }
+
+  /**
+   * Whether an immutable tag stands in the way now: of a tag, an image, or anything in the repository. The
+   * index asks again when it deletes. @throws DeniedError
+   */
+  async requireNotHeld({ repository, tag, digest }: ImageName): Promise<void> {
+    const { index, bounds } = this.#parts;
+    const rules = bounds?.immutableIn(repository) ?? [];
+    if (rules.length === 0) return;
+    const reference = tag ?? digest;
+    if (reference === null) {
+      await this.#requireNoneHeld(repository);
+      return;
+    }
+    const held = await index.findHeld(repository, reference, rules);
+    if (held !== null) throw heldError(repository, held);
+  }
+
+  async #requireNoneHeld(repository: RepositoryName): Promise<void> {
+    const { index, bounds } = this.#parts;
+    for (let after: Tag | null = null; ;) {
+      const page: readonly Tag[] =
+        (await index.listTags(repository, { after, limit: tagsAtOnce })) ?? [];
+      for (const tag of page) {
+        const rule = bounds?.immutableRuleOf(repository, tag) ?? null;
+        if (rule !== null) await this.requireNotHeld({ repository, tag, digest: null });
+      }
+      after = page.at(-1) ?? null;
+      if (page.length < tagsAtOnce) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #tell(

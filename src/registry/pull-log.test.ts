@@ -7,7 +7,7 @@ const hourMs = 3_600_000;
 const repository = parseRepositoryName("a");
 const digest = (n: number): Pull["digest"] => digestOf(new TextEncoder().encode(`${n}`));
 
-class FakeIndex implements PullIndex {
+class FakeIndex implements Pick<PullIndex, "recordPulls"> {
   readonly batches: (readonly Pull[])[] = [];
   fails = false;
   /** Runs while a batch is being written. */

@@ -20,7 +20,7 @@ const waitingMax = 20_000;
 const batchMax = 200;
 
 export interface PullLogParts {
-  readonly index: PullIndex;
+  readonly index: Pick<PullIndex, "recordPulls">;
   readonly clock: Clock;
   readonly reports: Reports;
 }

@@ -14,6 +14,7 @@ import {
 } from "../oci/index.ts";
 import { blobDataPath } from "../storage/layout.ts";
 import type { Actor } from "./audit.ts";
+import { deniedError, noBounds } from "./bounds.ts";
 import { requiredForRestore } from "./manifest-validation.ts";
 import type {
   DeletionEntry,
@@ -65,7 +66,7 @@ export class RestoreService {
     this.#parts = parts;
   }
 
-  /** Of a name, its youngest deletion. @throws DeniedError in read-only mode. */
+  /** Of a name, its youngest deletion. @throws DeniedError in read-only mode, or by a quota. */
   async restore(wanted: RestoreWanted, options: RestoreOptions): Promise<RestoreReport> {
     this.#requireAllowed();
     for (let tries = 1; tries <= triesMax; tries++) {
@@ -125,15 +126,22 @@ export class RestoreService {
     }
   }
 
-  async #tryOnce(deletion: DeletionEntry, options: RestoreOptions): Promise<RestoreOutcome> {
+  async #tryOnce(
+    deletion: DeletionEntry,
+    options: RestoreOptions,
+  ): Promise<Exclude<RestoreOutcome, { outcome: "denied" }>> {
     const { index, treeLookup, followTree } = this.#parts;
     // A tag that somebody else has pushed to the tree meanwhile is taken (INV-8).
     for (const tag of deletion.tags) await treeLookup()?.manifest(deletion.repository, tag);
     const { actor, forceTags, dryRun } = options;
     const terms = leaseTerms(this.#parts, actor.caller);
-    const restore = { id: deletion.id, ...(await this.#readHeld(deletion)), forceTags, terms };
-    if (dryRun) return await index.previewRestore(restore);
-    const outcome = await index.restoreDeletion(restore);
+    const bounds = this.#parts.bounds?.of(deletion.repository) ?? noBounds;
+    const held = await this.#readHeld(deletion);
+    const restore = { id: deletion.id, ...held, forceTags, bounds, terms };
+    const outcome = dryRun
+      ? await index.previewRestore(restore)
+      : await index.restoreDeletion(restore);
+    if (outcome.outcome === "denied") throw deniedError(deletion.repository, outcome.denied);
     followTree();
     return outcome;
   }

@@ -1,7 +1,9 @@
 // What the services of this room are made of, and the two things that they all do.
 import type { Digest, Reference, RepositoryName } from "../oci/index.ts";
 import type { Audit } from "./audit.ts";
+import type { Bounds } from "./bounds.ts";
 import type { DigestLocks } from "./keyed-locks.ts";
+import type { LoadLine } from "./load-line.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Caller, Index, LeaseTerms } from "./ports/index.ts";
 import type { Storage } from "./ports/storage.ts";
@@ -32,6 +34,10 @@ export interface ServiceParts {
   readonly followTree: () => void;
   /** Null once tree and index are known to agree. */
   readonly treeLookup: () => TreeLookup | null;
+  /** What repositories may hold and change; absent: anything. */
+  readonly bounds?: Bounds;
+  /** Watches how full the storage is; absent: nobody does. */
+  readonly loadLine?: LoadLine;
   /** Hears of deletions and restores; absent: nobody does. */
   readonly audit?: Audit;
   /** Hears of pulls; absent: nobody does (in read-only mode). */

@@ -63,6 +63,7 @@ export async function runDelete(
   let exitCode = 0;
   for (const { text, image } of images) {
     if (asker.signal.aborted) return 1;
+    if (dryRun) await deletions.requireNotHeld(image);
     const result = dryRun
       ? await previewOf(deletions, image)
       : await deleteOne(deletions, image, { deleter, signal: asker.signal });

@@ -3,6 +3,7 @@
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
 import { inHalves } from "../registry/in-halves.ts";
 import type { Deletion, RetireOutcome } from "../registry/ports/index.ts";
+import { type BatchImage, batchesOf } from "./batches.ts";
 import type { SkipReason } from "./events.ts";
 import { type Asked, judgeRepository, untaggedPages } from "./judge-repository.ts";
 import type { GoingImage, Judged } from "./judgement.ts";
@@ -72,12 +73,11 @@ async function removeGoing(
   removed: Removed,
 ): Promise<RetireOutcome["standing"]> {
   const { repository, judged, asked, witness } = work;
-  for (let at = 0; at < judged.going.length; at += imagesAtOnce) {
+  for (const batch of batchesOf(judged.going)) {
     asked.signal.throwIfAborted();
-    const batch = judged.going.slice(at, at + imagesAtOnce);
     const outcome = await retire(parts, { repository, batch, judged }, removed);
-    if (outcome.standing !== "fits") return outcome.standing;
     for (const [image, isKept] of outcome.gone) await witness.image(image, isKept);
+    if (outcome.standing !== "fits") return outcome.standing;
     await parts.pause(pauseBetweenBatchesMs);
   }
   return "fits";
@@ -88,7 +88,7 @@ export async function retire(
   parts: RetentionParts,
   work: {
     readonly repository: RepositoryName;
-    readonly batch: readonly GoingImage[];
+    readonly batch: readonly BatchImage[];
     readonly judged: Pick<Judged, "witnesses">;
   },
   removed: Removed,
@@ -128,7 +128,7 @@ export async function retire(
         const image = part[n];
         if (image === undefined) continue;
         if (result === "changed" || result === "leased") removed[result] += 1;
-        else gone.push([image, result === "untagged"]);
+        else gone.push([image, result === "untagged" && !(image.isWhole && image.hasMore)]);
       }
     }
     const odd = done.find(({ outcome }) => outcome.standing !== "fits");

@@ -27,7 +27,15 @@ export async function judgeRepository(
   const rules = rulesFor(asked.rules, repository);
   await parts.pulls.settle();
   const nowMs = clock.now();
-  const judgement = new Judgement({ repository, rules, nowMs, applies, isProtected });
+  const pullsSinceMs = await index.pullTimesSince();
+  const judgement = new Judgement({
+    repository,
+    rules,
+    nowMs,
+    pullsSinceMs,
+    applies,
+    isProtected,
+  });
   if (!(await index.isJudgeable(repository))) return { skipped: "unjudgeable" };
   let after: TagFact["tag"] | null = null;
   do {

@@ -69,6 +69,7 @@ function judge(
     repository: parseRepositoryName("ci/app"),
     rules,
     nowMs,
+    pullsSinceMs: nowMs - 365 * dayMs,
     applies: () => true,
     isProtected: () => false,
     ...more,
@@ -152,6 +153,22 @@ describe("the clauses of keep", () => {
       "past: goes (one)",
       "never: goes (one)",
     ]);
+  });
+
+  test("pulledwithin: nobody knows of pulls before they were noted; a push counts as use", () => {
+    const facts = [
+      tag("new", { pushed: 13, pulled: 40 }),
+      tag("never"),
+      tag("pulled", { pulled: 20 }),
+    ];
+    const judged = (pullsSinceMs: number | null): string[] =>
+      verdicts(judge(facts, [rule({ pulledWithin: 14 })], { pullsSinceMs })).map(
+        (text) => text.split(": ")[1] ?? "",
+      );
+    const goes = "goes (one)";
+    expect(judged(nowMs - 15 * dayMs)).toEqual(["pulledwithin", goes, goes]);
+    expect(judged(nowMs - 13 * dayMs)).toEqual(["pulledwithin", "pulledwithin", goes]);
+    expect(judged(null)).toEqual(["pulledwithin", "pulledwithin", goes]);
   });
 
   test("any of them is enough", () => {
@@ -311,6 +328,7 @@ describe("what a judgement stands on", () => {
       repository: parseRepositoryName("a"),
       rules: [rule({ newest: 10 })],
       nowMs,
+      pullsSinceMs: null,
       applies: () => true,
       isProtected: () => false,
     });

@@ -55,6 +55,8 @@ export interface Judging {
   /** Those that match the repository, in their order. */
   readonly rules: readonly RetentionRule[];
   readonly nowMs: number;
+  /** Since when pulls are noted; null: they are not, and whatever was pulled might have been lately. */
+  readonly pullsSinceMs: number | null;
   /** Whether the rule is applied now; what another one would let go stays. */
   readonly applies: (rule: RetentionRule) => boolean;
   /** Tags that may not be deleted, whatever a rule says. */
@@ -116,12 +118,18 @@ export class Judgement {
     const { pushedWithinMs, pulledWithinMs, matching } = rule.keep;
     const pushedAtMs = Math.max(fact.pushedAtMs, fact.imagePushedAtMs);
     if (pushedWithinMs !== null && pushedAtMs > nowMs - pushedWithinMs) return "pushedwithin";
-    const pulledAtMs = fact.pulledAtMs === null ? null : fact.pulledAtMs + pullsExactToMs;
-    if (pulledWithinMs !== null && pulledAtMs !== null && pulledAtMs > nowMs - pulledWithinMs) {
+    if (pulledWithinMs !== null && this.#usedAt(fact, pushedAtMs) > nowMs - pulledWithinMs) {
       return "pulledwithin";
     }
     if (matching?.matches(fact.tag) === true) return "matching";
     return this.#judging.applies(rule) ? null : "notapplied";
+  }
+
+  /** A pull that nobody noted may have been at any time before pulls were noted. */
+  #usedAt({ pulledAtMs }: TagFact, pushedAtMs: number): number {
+    const { nowMs, pullsSinceMs } = this.#judging;
+    const pulledMs = pulledAtMs === null ? (pullsSinceMs ?? nowMs) : pulledAtMs + pullsExactToMs;
+    return Math.max(pulledMs, pushedAtMs);
   }
 
   /** Decides; each step is short, and what it returns at last is the whole. */

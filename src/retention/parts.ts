@@ -6,7 +6,7 @@ import type { RetentionRun } from "./events.ts";
 
 export interface RetentionParts {
   readonly index: RetentionIndex &
-    Pick<Index, "listKnownRepositories" | "namedByManifest" | "findSizes">;
+    Pick<Index, "pullTimesSince" | "listKnownRepositories" | "namedByManifest" | "findSizes">;
   readonly clock: Clock;
   /** Waits; 0 only lets others have their turn. Tests do not wait. */
   readonly pause: (ms: number) => Promise<void>;
@@ -35,6 +35,9 @@ export const untaggedPageMax = 50;
 
 /** Images in one transaction: some 3 ms of the write lock, as the collector's manifests. */
 export const imagesAtOnce = 10;
+
+/** Tags in one transaction: an image may have thousands, and each is a deletion that can be undone. */
+export const tagsAtOnce = 50;
 
 /** Between two batches, so that the requests that queued up behind one are served before the next. */
 export const pauseBetweenBatchesMs = 2;

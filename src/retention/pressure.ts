@@ -2,6 +2,7 @@
 // was pulled longest ago first, and no further than needed. Holds only so many candidates at once; when
 // they are gone and it is not enough, it looks for more.
 import type { RepositoryName } from "../oci/index.ts";
+import { batchesOf } from "./batches.ts";
 import { Best } from "./best.ts";
 import { type Removed, removeUntagged, retire } from "./execute.ts";
 import { type Asked, judgeRepository } from "./judge-repository.ts";
@@ -43,7 +44,9 @@ export async function relieve(
     for (const { repository, image, witnesses } of candidates) {
       work.asked.signal.throwIfAborted();
       // A repository that has changed is judged again by the next look.
-      await retire(parts, { repository, batch: [image], judged: { witnesses } }, removed);
+      for (const batch of batchesOf([image])) {
+        await retire(parts, { repository, batch, judged: { witnesses } }, removed);
+      }
       await parts.pause(0);
       asked += 1;
       if (asked % imagesBetweenQuestions !== 0) continue;

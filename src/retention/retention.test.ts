@@ -149,6 +149,30 @@ describe("an application", () => {
     expect(await registry.tags("a")).toEqual(["build-13"]);
   });
 
+  test("takes an image with very many tags in several transactions, the image with the last", async () => {
+    const sizes: number[] = [];
+    const registry = await new SmallRegistry({}, (index) => ({
+      ...index,
+      retireImages: async (work) => {
+        sizes.push(work.images.reduce((sum, { tags }) => sum + tags.length, 0));
+        return await index.retireImages(work);
+      },
+    })).open();
+    const tags = Array.from({ length: 120 }, (_, n) => `old-${n}`);
+    await registry.world.image("a", { blobs: [99], tags });
+    registry.world.nowMs += dayMs;
+    await builds(registry, "a", 4);
+    const heard = new Heard();
+    const work = { rules: [rule({ newest: 1 })], askedBy: "test" };
+    const preview = await registry.retention.preview(work, () => undefined, never);
+    const report = await registry.retention.apply(work, heard.hear, never);
+    expect(sizes).toEqual([3, 50, 50, 20]);
+    expect(report).toMatchObject({ tags: 123, manifests: 4 });
+    expect(preview).toMatchObject({ tags: 123, manifests: 4 });
+    expect(heard.events.some((event) => event.kind === "tag" && event.isImageKept)).toBe(false);
+    expect(await registry.tags("a")).toEqual(["build-4"]);
+  });
+
   test("judges again when what it stood on is deleted meanwhile", async () => {
     let registry: SmallRegistry | null = null;
     const wrap = interrupted("retireImages", async () => {

@@ -1,5 +1,7 @@
 // The contract of the index port, for every driver. PostgreSQL will be the third.
 import { describe, setDefaultTimeout } from "bun:test";
+import { immutableContract, quotaContract } from "./index/bounds-contract.ts";
+import { boundsProperty } from "./index/bounds-property.ts";
 import { condemnContract, removalContract } from "./index/collecting-contract.ts";
 import { absorbContract, unreadableContract } from "./index/comparing-contract.ts";
 import { deleteContract, redoContract } from "./index/deleting-contract.ts";
@@ -27,6 +29,9 @@ for (const driver of [memoryDriver, fileDriver]) {
     mountContract(driver);
     acceptContract(driver);
     leaseContract(driver);
+    immutableContract(driver);
+    quotaContract(driver);
+    boundsProperty(driver);
     namesContract(driver);
     deleteContract(driver);
     deletionsContract(driver);

@@ -25,6 +25,7 @@ export interface OracleRepository {
   /** When each image was pushed and pulled last. */
   readonly pushedMs: ReadonlyMap<string, number>;
   readonly pulledMs: ReadonlyMap<string, number>;
+  readonly notedSinceMs: number;
 }
 
 const hourMs = 3_600_000;
@@ -51,11 +52,13 @@ export function tagsThatGo(
     if (rule.newest !== null && newer < rule.newest) return true;
     const pushedMs = Math.max(tag.pushedMs, repository.pushedMs.get(tag.image) ?? 0);
     if (rule.pushedWithinMs !== null && pushedMs > nowMs - rule.pushedWithinMs) return true;
+    // Pulled or pushed; of pulls before they were noted nobody knows.
     const pulledMs = repository.pulledMs.get(tag.image);
-    const isPulled =
-      rule.pulledWithinMs !== null &&
-      pulledMs !== undefined &&
-      pulledMs + hourMs > nowMs - rule.pulledWithinMs;
+    const usedMs = Math.max(
+      pulledMs === undefined ? repository.notedSinceMs : pulledMs + hourMs,
+      pushedMs,
+    );
+    const isPulled = rule.pulledWithinMs !== null && usedMs > nowMs - rule.pulledWithinMs;
     return isPulled || rule.matching?.(tag.name) === true;
   };
   const goes = all.filter((tag) => !isKept(tag));

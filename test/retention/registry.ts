@@ -10,7 +10,7 @@ import type { RetentionParts } from "../../src/retention/parts.ts";
 import { repo, tag, World } from "../contract/index/world.ts";
 
 /** A Thursday; whole hours, as most times in these tests are. */
-const startMs = Date.parse("2026-01-01T00:00:00Z");
+export const startMs = Date.parse("2026-01-01T00:00:00Z");
 
 export class SmallRegistry {
   readonly index: Index;
@@ -54,6 +54,7 @@ export class SmallRegistry {
 
   async open(): Promise<this> {
     await this.index.markComplete();
+    await this.index.beginPullTimes(startMs);
     return this;
   }
 

@@ -8,7 +8,7 @@ import { parseGlobs } from "../../src/oci/index.ts";
 import type { RetentionRule } from "../../src/retention/rules.ts";
 import { blobNo, repo, tag } from "../contract/index/world.ts";
 import { type OracleRepository, type OracleRule, type OracleTag, tagsThatGo } from "./oracle.ts";
-import { Heard, SmallRegistry } from "./registry.ts";
+import { Heard, SmallRegistry, startMs } from "./registry.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -89,6 +89,7 @@ class Book implements OracleRepository {
   readonly tags = new Map<string, OracleTag>();
   readonly pushedMs = new Map<string, number>();
   readonly pulledMs = new Map<string, number>();
+  readonly notedSinceMs = startMs;
   /** Images without a tag, since when. */
   readonly untagged = new Map<string, number>();
 

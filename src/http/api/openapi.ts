@@ -120,7 +120,7 @@ function queryParameters(query: z.ZodObject | null): Json[] {
 const refusalTexts: Readonly<Record<number, string>> = {
   400: "A parameter, the body or the path is not valid.",
   401: "A login is needed, or the password is wrong (where `auth` is configured).",
-  403: "The user may not; or read-only, deleting is disabled, a change without its header.",
+  403: "The user may not; or read-only, deleting is disabled, an immutable tag, a quota, or a change without its header.",
   404: "There is no such thing.",
   405: "No such method here.",
   409: "Not as things are now.",

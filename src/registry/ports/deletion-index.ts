@@ -2,6 +2,7 @@
 // needs, the list of these records, and the restore of one. A record holds blobs (INV-6) until it is
 // restored, made void by a push, or released by a collection. Design: docs/design/garbage-collection.md.
 import type { Digest, ParsedManifest, RepositoryName, Tag } from "../../oci/index.ts";
+import type { Denial, HeldTag, ImmutableRule, ManifestDeletion, PushBounds } from "./bounds.ts";
 import type { Caller, LeaseTerms, Page } from "./facts.ts";
 
 /** Who deletes, when, and why. */
@@ -10,6 +11,8 @@ export interface RestorableDeletion {
   readonly deletedBy: Caller;
   /** `client`, `api`, `command`, `retention rule <name>`; what is longer than 200 characters is cut. */
   readonly reason: string;
+  /** Rules of the repository: what they hold stays (`immutable`, and nothing has changed). Absent: none. */
+  readonly immutable?: readonly ImmutableRule[];
 }
 
 export interface Deletion extends RestorableDeletion {
@@ -19,13 +22,17 @@ export interface Deletion extends RestorableDeletion {
 
 export interface TagDeletion {
   /** `changed`: the tag names another digest than was expected, and stays. */
-  readonly outcome: "deleted" | "unknown" | "changed";
-  /** What it named, or (`changed`) names; null: there is no such tag. */
+  readonly outcome: "deleted" | "unknown" | "changed" | "immutable";
+  /** What it named, or (`changed`, `immutable`) names; null: there is no such tag. */
   readonly digest: Digest | null;
+  /** With `immutable`. */
+  readonly held?: HeldTag;
 }
 
 export interface ImageDeletion {
-  readonly outcome: "deleted" | "unknown";
+  readonly outcome: "deleted" | "unknown" | "immutable";
+  /** With `immutable`. */
+  readonly held?: HeldTag;
   /** The tags of the manifest, which went with it. */
   readonly tags: readonly Tag[];
   /** All that went: the manifest first, then children and referrers. */
@@ -34,7 +41,9 @@ export interface ImageDeletion {
 
 export interface RepositoryDeletion {
   /** `unknown`: nothing in the repository could be deleted. */
-  readonly outcome: "deleted" | "unknown";
+  readonly outcome: "deleted" | "unknown" | "immutable";
+  /** With `immutable`: what the page ended at; what it met before is gone. */
+  readonly held?: HeldTag;
   readonly images: number;
   readonly manifests: number;
   readonly tags: number;
@@ -102,8 +111,10 @@ export interface Restore {
   readonly manifests: readonly HeldManifest[];
   /** Digests that were found to have no bytes, or other ones (INV-9). */
   readonly lost: readonly Digest[];
-  /** Tags that name something else by now are moved. */
+  /** Tags that name something else by now are moved, but those that are held. */
   readonly forceTags: boolean;
+  /** Of the repository; absent: none. */
+  readonly bounds?: PushBounds;
   /** Whoever restores: a manifest that comes back without a tag is leased to them (INV-5). */
   readonly terms: LeaseTerms;
 }
@@ -129,6 +140,8 @@ export type RestoreOutcome =
   | { readonly outcome: "taken"; readonly taken: readonly TakenTag[] }
   /** Something that it needs is not there: nothing has changed (INV-4). */
   | { readonly outcome: "missing"; readonly missing: readonly Digest[] }
+  /** A quota of the repository forbids it: nothing has changed. */
+  | { readonly outcome: "denied"; readonly denied: Denial }
   /** Restored, pushed again or released meanwhile. */
   | { readonly outcome: "unknown" };
 
@@ -141,7 +154,7 @@ export interface DeletionIndex {
     repository: RepositoryName,
     digest: Digest,
     deletion: RestorableDeletion,
-  ): Promise<{ readonly outcome: "deleted" | "unknown"; readonly tags: readonly Tag[] }>;
+  ): Promise<ManifestDeletion>;
   /**
    * The tag goes, the manifest stays; both can come back as long as the deletion is kept. `expected`: only
    * if the tag still names that digest.
@@ -188,7 +201,7 @@ export interface DeletionIndex {
     id: number,
     page: { readonly after: Digest | null; readonly limit: number },
   ): Promise<readonly { readonly digest: Digest; readonly mediaType: string }[]>;
-  /** What `restoreDeletion` would do now. Changes nothing. */
+  /** What `restoreDeletion` would do now, quotas aside. Changes nothing. */
   previewRestore(restore: Restore): Promise<RestoreOutcome>;
   /**
    * An acceptance (INV-4): the manifest comes back with its tags, what it names and its referrers, with

@@ -19,6 +19,15 @@ import type {
   TreePlace,
   UploadFact,
 } from "./facts.ts";
+import type {
+  BoundsIndex,
+  DeleteOutcome,
+  DeletionTerms,
+  Denial,
+  ManifestDeletion,
+  PushBounds,
+  QuotaUse,
+} from "./bounds.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
@@ -42,11 +51,15 @@ export interface AcceptManifest {
    * A `manifest` may also be a blob of the repository.
    */
   readonly required: readonly { readonly digest: Digest; readonly kind: ReferenceKind }[];
+  /** Absent: nothing bounds the repository. */
+  readonly bounds?: PushBounds;
   readonly terms: LeaseTerms;
 }
 
+/** `near`: limits of which most is in use now. `denied`: a bound of the repository forbids it. */
 export type AcceptOutcome =
-  { readonly accepted: true } | { readonly accepted: false; readonly missing: readonly Digest[] };
+  | { readonly accepted: true; readonly near?: readonly QuotaUse[] }
+  | { readonly accepted: false; readonly missing: readonly Digest[]; readonly denied?: Denial };
 
 export interface RedoRecord {
   readonly place: TreePlace;
@@ -57,14 +70,13 @@ export interface RedoRecord {
   readonly value: Digest | null;
 }
 
-export type DeleteOutcome = "deleted" | "unknown";
-
 export interface UnlinkOutcome {
   readonly outcome: "deleted" | "unknown" | "needed";
   /** With `needed`: manifests of the repository that refer to the blob, at most 10. */
   readonly neededBy: readonly Digest[];
 }
 
+export type * from "./bounds.ts";
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./deletion-index.ts";
@@ -77,6 +89,7 @@ export type * from "./usage-index.ts";
 
 export interface Index
   extends
+    BoundsIndex,
     CollectionIndex,
     ComparisonIndex,
     DeletionIndex,
@@ -164,19 +177,32 @@ export interface Index
     digest: Digest,
     terms: LeaseTerms,
   ): Promise<ManifestFact | null>;
-  /** The manifest's own bytes are at their final path: it exists in the repository, with its tags (INV-4). */
+  /**
+   * The manifest's own bytes are at their final path: it exists in the repository, with its tags (INV-4),
+   * unless a bound of the repository forbids any part of it: then nothing is changed.
+   */
   acceptManifest(accept: AcceptManifest): Promise<AcceptOutcome>;
 
   // Deleting.
 
-  /** The manifest leaves the repository, its tags with it. Nothing is left to bring it back. */
+  /**
+   * The manifest leaves the repository, its tags with it. Nothing is left to bring it back. What a tag
+   * names that is held, and an index's children with it, stays. `terms` a number: when; nothing is held.
+   */
   deleteManifest(
     repository: RepositoryName,
     digest: Digest,
-    nowMs: number,
-  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
-  /** The tag goes, and nothing is left to bring it back. Deletions that can be undone: deletion-index.ts. */
-  deleteTag(repository: RepositoryName, tag: Tag, nowMs: number): Promise<DeleteOutcome>;
+    terms: number | DeletionTerms,
+  ): Promise<ManifestDeletion>;
+  /**
+   * The tag goes, unless it is held, and nothing is left to bring it back. `terms` a number: when; nothing
+   * is held. Deletions that can be undone: deletion-index.ts.
+   */
+  deleteTag(
+    repository: RepositoryName,
+    tag: Tag,
+    terms: number | DeletionTerms,
+  ): Promise<DeleteOutcome>;
   /** Takes a blob out of a repository, unless one of its manifests needs it. */
   unlinkBlob(repository: RepositoryName, digest: Digest, nowMs: number): Promise<UnlinkOutcome>;
 

@@ -17,6 +17,10 @@ export interface PullSweep {
 }
 
 export interface PullIndex {
+  /** Pulls are noted from now on, unless they were before: what is not known of earlier ones is not "never". */
+  beginPullTimes(nowMs: number): Promise<void>;
+  /** Since when pulls are noted; null: they are not. */
+  pullTimesSince(): Promise<number | null>;
   /**
    * Keeps the times of pulls, each to the hour: one that is known from less than an hour before is not
    * written again, and one of a manifest that is not there is left out. Forgets, of the next `limit` times

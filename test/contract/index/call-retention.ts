@@ -13,6 +13,8 @@ export async function callRetention(world: World): Promise<void> {
   await world.image("r", { blobs: [2], tags: [`sha256-${image.digest.slice(7)}.sig`] });
   const pulls = [{ repository, digest: image.digest, pulledAtMs: nowMs }];
   await index.markComplete();
+  await index.beginPullTimes(nowMs);
+  await index.pullTimesSince();
   await index.recordPulls(pulls, { after: null, limit: 9 });
   await index.recordPulls([], { after: [repository, child], limit: 9 });
   await index.isJudgeable(repository);

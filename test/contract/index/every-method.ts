@@ -19,6 +19,7 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
     await index.touchUpload(upload);
     await index.findUpload(repo("a"), upload.id);
     await index.listIdleUploads(world.nowMs + 1, 9);
+    await index.blobBytes();
     await index.expireUpload(upload.id, round === 1 ? 0 : world.nowMs + 1);
     await index.endUpload(upload.id);
     const child = await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
@@ -43,8 +44,12 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
     await index.namedByManifest(child);
     await world.manifest("a", parent.digest);
     await world.blob("a", blobNo(2));
-    await index.deleteTag(repo("a"), tag("x"), world.nowMs);
-    await index.deleteManifest(repo("a"), parent.digest, world.nowMs);
+    const held = { nowMs: world.nowMs, immutable: [{ name: "one", tags: ["z"] }] };
+    await index.deleteTag(repo("a"), tag("z"), held);
+    await index.findHeld(repo("a"), tag("z"), held.immutable);
+    await index.findHeld(repo("a"), parent.digest, held.immutable);
+    await index.deleteTag(repo("a"), tag("x"), held);
+    await index.deleteManifest(repo("a"), parent.digest, held);
     await lookAtDeletions(world, child);
     await undoAll(world);
     await lookAtUsage(world, child);

@@ -31,6 +31,17 @@ export function pullsContract(driver: IndexDriver): void {
       expect(await pulledAt()).toBe(nowMs + hourMs);
     });
 
+    test("are noted since the first was, or since one began to", async () => {
+      const { index, nowMs } = world();
+      const digest = await world().image("a", { blobs: [1], tags: ["x"] });
+      expect(await index.pullTimesSince()).toBeNull();
+      await record(digest, nowMs);
+      expect(await index.pullTimesSince()).toBe(nowMs);
+      await index.beginPullTimes(nowMs + hourMs);
+      await index.startRebuild();
+      expect(await index.pullTimesSince()).toBe(nowMs);
+    });
+
     test("outlive a rebuild of the facts, and a sweep meanwhile", async () => {
       const { index, nowMs } = world();
       await index.markComplete();

@@ -16,6 +16,7 @@ import type {
   Index,
   LeaseTerms,
   ManifestStanding,
+  PushBounds,
   RedoRecord,
 } from "../../../src/registry/ports/index.ts";
 import type { IndexFixture, TreeFixture } from "./fixture.ts";
@@ -64,6 +65,7 @@ export function contentOf(spec: ManifestSpec): Content {
 export interface Push extends ManifestSpec {
   readonly tags?: readonly string[];
   readonly caller?: string;
+  readonly bounds?: PushBounds;
 }
 
 export class World {
@@ -120,6 +122,7 @@ export class World {
       required: content.manifest.references.filter(
         ({ kind }) => kind === "blob" || kind === "manifest",
       ),
+      ...(push.bounds === undefined ? {} : { bounds: push.bounds }),
       terms: this.terms(push.caller),
     });
     return { ...content, outcome };
