@@ -32,7 +32,7 @@ export interface AccessParts {
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   readonly index: TokenIndex;
   /** Null: storage in memory. */
-  readonly rootDirectory: string | null;
+  readonly tree: { readonly rootDirectory: string } | null;
   readonly clock?: Clock;
 }
 
@@ -74,13 +74,12 @@ async function withIssuer(
   { logins, policy }: { readonly logins: Logins; readonly policy: Policy },
   auth: Extract<AuthConfig, { kind: "htpasswd" }>,
 ): Promise<Access> {
-  const { clock, log, rootDirectory } = parts;
+  const { clock, log, tree } = parts;
   const { realm: basicRealm } = auth;
   const own = auth.issuer;
   if (own === null) throw new Error("auth.issuer is missing");
   const { service, issuer, realm, expirationMs: lifeMs } = own;
-  const keyPath =
-    rootDirectory === null ? null : join(rootDirectory, ownDirectory, "issuer-keys.json");
+  const keyPath = tree === null ? null : join(tree.rootDirectory, ownDirectory, "issuer-keys.json");
   const keys = new IssuerKeys(keyPath, clock, log);
   await keys.open();
   const algorithms = [issuerAlgorithm];

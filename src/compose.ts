@@ -54,12 +54,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   try {
-    const access = await composeAccess({
-      config,
-      logger,
-      index: root.index,
-      rootDirectory: root.tree?.rootDirectory ?? null,
-    });
+    const access = await composeAccess({ ...root, config, logger });
     const server = await startServer({
       registry: root.services,
       options: httpOptions(config),

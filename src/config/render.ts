@@ -20,7 +20,10 @@ const mask = "********";
 
 /** Every text value under a key that names a secret is masked, also in `log.fields` and `http.headers`. */
 export function renderConfig(config: Config): string {
-  return stringify(masked(toClassic(config)), { indent: 2, lineWidth: 0 });
+  return stringify(masked({ ...toClassic(config), ...accessToClassic(config) }), {
+    indent: 2,
+    lineWidth: 0,
+  });
 }
 
 function masked(value: unknown): unknown {
@@ -85,7 +88,6 @@ function toClassic(config: Config): Record<string, unknown> {
         },
       },
     },
-    ...accessToClassic(config),
     index: { path: config.index.path ?? "", exclusive: config.index.exclusive },
     gc: gcToClassic(config.gc),
     verify: {

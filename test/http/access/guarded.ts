@@ -50,7 +50,7 @@ export async function startGuarded(yaml: string, options: GuardedOptions = {}): 
     config,
     logger: { info: say, warn: say, error: say },
     index,
-    rootDirectory: null,
+    tree: null,
     clock: { now: () => clock.nowMs },
   });
   const { listen: _, ...http } = httpOptions(config);
