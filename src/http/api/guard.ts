@@ -1,7 +1,7 @@
 // What an operation of the API needs of whoever asks. What is about one repository needs what the OCI
 // endpoints need for the like; everything else, and whatever is new and not named here, is for admins,
 // who may use the whole API. Docs: docs/access.md.
-import { parseRepositoryName } from "../../oci/index.ts";
+import { isRepositoryName, type NameGlobs, parseRepositoryName } from "../../oci/index.ts";
 import type { Grant, RepositoryAction, Wanted } from "../../registry/ports/access.ts";
 import { granted } from "../authorize.ts";
 import type { Env } from "../context.ts";
@@ -13,11 +13,23 @@ const repositoryActions: Readonly<Record<string, readonly RepositoryAction[]>> =
   listTags: ["pull"],
   getImage: ["pull"],
   listReferrers: ["pull"],
+  getRepositoryUsage: ["pull"],
+  getImageUsage: ["pull"],
   deleteTag: ["delete"],
   deleteImage: ["delete"],
   deleteRepository: ["delete"],
   restoreRepository: ["pull", "push"],
 };
+
+/** They show or count what the caller may pull, and nothing else. */
+const lists: ReadonlySet<string> = new Set([
+  "listRepositories",
+  "listLargestRepositories",
+  "listLargestTags",
+  "listLargestBlobs",
+  "getUsageByAge",
+  "previewDeletion",
+]);
 
 const admin: Wanted = { kind: "admin" };
 
@@ -25,7 +37,7 @@ function wantedFor(
   operation: Pick<Operation, "id">,
   parameters: Readonly<Record<string, string>>,
 ): Wanted {
-  if (operation.id === "listRepositories") return { kind: "catalog" };
+  if (lists.has(operation.id)) return { kind: "catalog" };
   const actions = repositoryActions[operation.id];
   const { name } = parameters;
   if (actions === undefined || name === undefined) return admin;
@@ -62,4 +74,15 @@ export async function guard(env: Env, asked: Guarded): Promise<Grant | null> {
 /** Whether whoever asks gets to see the repository. */
 export function sees(grant: Grant | null, repository: Parameters<Grant["may"]>[1]): boolean {
   return grant === null || grant.isAdmin || grant.may("pull", repository);
+}
+
+/** What a report is about: what was asked for, of what whoever asks may see. Null: everything. */
+export function seenGlobs(grant: Grant | null, asked: NameGlobs | null): NameGlobs | null {
+  const seen = grant === null || grant.isAdmin ? null : grant.seen;
+  if (seen === null) return asked;
+  return {
+    patterns: asked?.patterns ?? [],
+    matches: (name) =>
+      asked?.matches(name) !== false && isRepositoryName(name) && seen.matches(name),
+  };
 }

@@ -101,6 +101,13 @@ const callers: readonly Caller[] = ["anonymous", "alice", "bob", "mallory", "ops
 /** Who may, of team-a/app; `seen`: everybody, of what they may pull. */
 const open: Readonly<Record<string, readonly Caller[]>> = {
   listRepositories: callers,
+  listLargestRepositories: callers,
+  listLargestTags: callers,
+  listLargestBlobs: callers,
+  getUsageByAge: callers,
+  previewDeletion: callers,
+  getRepositoryUsage: ["alice", "ops"],
+  getImageUsage: ["alice", "ops"],
   getRepository: ["alice", "ops"],
   listTags: ["alice", "ops"],
   getImage: ["alice", "ops"],
@@ -188,6 +195,52 @@ describe("nobody is shown what they may not pull", () => {
       count: 3,
       atLeast: false,
     });
+  });
+});
+
+describe("reports on space", () => {
+  async function report(path: string, as: string | null): Promise<Record<string, unknown>> {
+    const response = await ask(`/api/v1${path}`, as);
+    expect(response.status).toBe(200);
+    return (await response.json()) as Record<string, unknown>;
+  }
+  const all = ["other/app", "public/app", "team-a/app", "team-b/app"];
+  const seen: readonly (readonly [string | null, readonly string[]])[] = [
+    [null, ["public/app"]],
+    ["mallory", ["public/app"]],
+    ["alice", ["public/app", "team-a/app"]],
+    ["ops", all],
+  ];
+
+  test.each(seen)("%p is told of %j", async (as, names) => {
+    for (const path of ["repositories", "tags"]) {
+      for (const query of ["", "?repositories=**", "?repositories=*/app,nothing"]) {
+        const { items } = await report(`/usage/${path}${query}`, as);
+        const told = (items as { repository: string }[]).map(({ repository }) => repository);
+        expect(told.sort()).toEqual([...names]);
+      }
+    }
+    expect((await report("/usage/repositories", as))["count"]).toBe(names.length);
+    const ages = (await report("/usage/ages", as))["items"] as { manifests: number }[];
+    expect(ages.reduce((sum, { manifests }) => sum + manifests, 0)).toBe(names.length);
+    const { items } = await report("/usage/blobs", as);
+    const holders = (items as { repositories: string[] }[]).flatMap((one) => one.repositories);
+    expect([...new Set(holders)].filter((name) => !names.includes(name))).toEqual([]);
+    const others = all.map((name) => `${name}:v1`).join(",");
+    const { unknown } = await report(`/deletions/preview?of=${others}`, as);
+    const unseen = all.filter((name) => !names.includes(name)).map((name) => `${name}:v1`);
+    expect(unknown).toEqual(unseen);
+  });
+
+  test("a repository shares with those that the caller may see, and with others", async () => {
+    const path = "/repositories/team-a/app/-/usage";
+    const shared = async (as: string): Promise<unknown> => {
+      const { sharedWith, isSharedWithMore } = await report(path, as);
+      const names = (sharedWith as { repository: string }[]).map(({ repository }) => repository);
+      return [names.sort(), isSharedWithMore];
+    };
+    expect(await shared("alice")).toEqual([["public/app"], true]);
+    expect(await shared("ops")).toEqual([["other/app", "public/app", "team-b/app"], false]);
   });
 });
 
