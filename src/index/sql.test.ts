@@ -186,9 +186,12 @@ describe("errors", () => {
     expect(translated).toMatchObject({ code: storageCode });
   });
 
-  test.each(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB"])("%s is damage", (code) => {
-    expect(translateError(sqliteError(code))).toBeInstanceOf(IndexDamagedError);
-  });
+  test.each(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ"])(
+    "%s is damage",
+    (code) => {
+      expect(translateError(sqliteError(code))).toBeInstanceOf(IndexDamagedError);
+    },
+  );
 
   test("all others stay what they are", () => {
     const constraint = sqliteError("SQLITE_CONSTRAINT_UNIQUE");

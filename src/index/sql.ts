@@ -149,7 +149,9 @@ export function migrate(sql: Sql): void {
 export function translateError(error: unknown): unknown {
   if (!(error instanceof SQLiteError)) return error;
   const code = error.code ?? "";
-  if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT")) {
+  // A short read: a file of the index ends before a page that it must hold, so it was cut.
+  const isDamage = code === "SQLITE_NOTADB" || code === "SQLITE_IOERR_SHORT_READ";
+  if (isDamage || code.startsWith("SQLITE_CORRUPT")) {
     return new IndexDamagedError(error.message, { cause: error });
   }
   if (code === "SQLITE_FULL") {

@@ -23,7 +23,7 @@ const mebibyte = 1024 * 1024;
 const storyTimeoutMs = 120_000;
 /** What is left of the classic tree after the story, everything included. */
 const treeKibMax = 108;
-const plimsollKibMax = 400;
+const plimsollKibMax = 440;
 
 const image = makeImage("tutorial", [40 * mebibyte, 20 * mebibyte]);
 
