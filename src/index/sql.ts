@@ -149,9 +149,9 @@ export function migrate(sql: Sql): void {
 export function translateError(error: unknown): unknown {
   if (!(error instanceof SQLiteError)) return error;
   const code = error.code ?? "";
-  // A short read: a file of the index ends before a page that it must hold, so it was cut.
-  const isDamage = code === "SQLITE_NOTADB" || code === "SQLITE_IOERR_SHORT_READ";
-  if (isDamage || code.startsWith("SQLITE_CORRUPT")) {
+  // Short: a page that was written is not there, so the log was cut under us.
+  const isCut = code === "SQLITE_IOERR_SHORT_READ";
+  if (isCut || code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT")) {
     return new IndexDamagedError(error.message, { cause: error });
   }
   if (code === "SQLITE_FULL") {
