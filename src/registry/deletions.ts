@@ -14,6 +14,7 @@ import type {
   DeletionPage,
   ImageDeletion,
   RepositoryDeletion,
+  RestoreWanted,
   TagDeletion,
 } from "./ports/index.ts";
 import { restorableUntilMs, type ServiceParts } from "./services.ts";
@@ -59,7 +60,9 @@ export class DeletionService {
     await this.#parts.treeLookup()?.manifest(repository, tag);
     const deletion = this.#deletionBy(deleter);
     const deleted = await this.#parts.index.deleteTagRestorably(wanted, deletion);
-    this.#tell({ what: "tag", repository, reference: tag, outcome: deleted.outcome }, deleter);
+    const { outcome } = deleted;
+    const untilMs = await this.untilMsOf({ repository, tag });
+    this.#tell({ what: "tag", repository, reference: tag, outcome }, deleter, untilMs);
     this.#parts.followTree();
     return deleted;
   }
@@ -74,7 +77,9 @@ export class DeletionService {
     // Which tags and indexes lead to what would go with it is to be known (INV-8).
     await this.#parts.treeLookup()?.repository(repository);
     const deleted = await this.#parts.index.deleteImage(image, this.#deletionBy(deleter));
-    this.#tell({ what: "image", repository, reference: digest, outcome: deleted.outcome }, deleter);
+    const { outcome } = deleted;
+    const untilMs = await this.untilMsOf(image);
+    this.#tell({ what: "image", repository, reference: digest, outcome }, deleter, untilMs);
     this.#parts.followTree();
     return deleted;
   }
@@ -103,7 +108,8 @@ export class DeletionService {
       followTree();
     }
     const outcome = whole.images + whole.tags + uploads > 0 ? "deleted" : "unknown";
-    this.#tell({ what: "repository", repository, reference: null, outcome }, deleter);
+    const untilMs = this.restorableUntilMs();
+    this.#tell({ what: "repository", repository, reference: null, outcome }, deleter, untilMs);
     return { ...whole, uploads, outcome };
   }
 
@@ -176,9 +182,15 @@ export class DeletionService {
     }
   }
 
-  /** Of what is deleted now; null: it cannot be restored. */
+  /** Until when what is deleted now can be restored; null: nothing is kept. */
   restorableUntilMs(): number | null {
-    return restorableUntilMs(this.#parts);
+    const { keepDeletedMs = 0 } = this.#parts.options;
+    return keepDeletedMs > 0 ? this.#parts.clock.now() + keepDeletedMs : null;
+  }
+
+  /** The same of one thing that has just been deleted; null also where its content was not known. */
+  untilMsOf(deleted: RestoreWanted): Promise<number | null> {
+    return restorableUntilMs(this.#parts, deleted);
   }
 
   #deletionBy({ caller, reason }: Deleter): Deletion {
@@ -190,13 +202,14 @@ export class DeletionService {
   #tell(
     what: Pick<AuditEntry, "what" | "repository" | "reference" | "outcome">,
     { reason, caller, from }: Deleter,
+    untilMs: number | null,
   ): void {
     this.#parts.audit?.record({
       action: "delete",
       ...what,
       actor: { caller, from },
       reason,
-      restorableUntilMs: what.outcome === "deleted" ? restorableUntilMs(this.#parts) : null,
+      restorableUntilMs: what.outcome === "deleted" ? untilMs : null,
     });
   }
 }
