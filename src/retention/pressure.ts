@@ -35,6 +35,7 @@ export async function relieve(
   work: Relieving,
   removed: Removed,
 ): Promise<void> {
+  const { actor } = work.asked;
   let before: number;
   do {
     before = removed.tags + removed.manifests;
@@ -45,7 +46,7 @@ export async function relieve(
       work.asked.signal.throwIfAborted();
       // A repository that has changed is judged again by the next look.
       for (const batch of batchesOf([image])) {
-        await retire(parts, { repository, batch, judged: { witnesses } }, removed);
+        await retire(parts, { repository, batch, judged: { witnesses }, actor }, removed);
       }
       await parts.pause(0);
       asked += 1;
