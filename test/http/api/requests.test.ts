@@ -110,6 +110,14 @@ describe("requests", () => {
     expect(await errorOf(response)).toBe("400 INVALID_CURSOR");
   });
 
+  test.each(["__proto__", "constructor", "hasOwnProperty"])(
+    "the parameter %s is not known",
+    async (name) => {
+      const response = await served.ask(`/repositories?${name}=1`);
+      expect(await errorOf(response)).toBe("400 INVALID_PARAMETER");
+    },
+  );
+
   test("methods: 405 with Allow, OPTIONS, HEAD", async () => {
     const cases = [
       ["/repositories", "GET, HEAD"],
