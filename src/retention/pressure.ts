@@ -31,10 +31,11 @@ export interface Relieving {
 
 /** @param removed is added to */
 export async function relieve(
-  parts: RetentionParts,
+  given: RetentionParts,
   work: Relieving,
   removed: Removed,
 ): Promise<void> {
+  const parts = promisingNothing(given);
   const { actor } = work.asked;
   let before: number;
   do {
@@ -79,4 +80,18 @@ async function findLongestUnused(
     }
   }
   return longest.held.toSorted((a, b) => a.usedAtMs - b.usedAtMs);
+}
+
+/** The collection that follows at once lets go of it: the log must not say that it can be restored. */
+function promisingNothing(parts: RetentionParts): RetentionParts {
+  const { audit } = parts;
+  if (audit === undefined) return parts;
+  return {
+    ...parts,
+    audit: {
+      record: (entry) => {
+        audit.record({ ...entry, restorableUntilMs: null });
+      },
+    },
+  };
 }

@@ -320,7 +320,7 @@ describe("an application", () => {
     await registry.world.image("a", { blobs: [9], tags: ["build-9"] });
     await registry.retention.applyUnderPressure(rules, () => Promise.resolve(true), never);
     expect(lines).toMatchObject([
-      { actor: { caller: "retention", from: "pressure" }, reason: "retention rule x" },
+      { actor: { caller: "retention", from: "pressure" }, restorableUntilMs: null },
     ]);
   });
 
