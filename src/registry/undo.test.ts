@@ -307,6 +307,23 @@ describe("the commands", () => {
     ]);
   });
 
+  test("an image that comes back without the tag that was named is no success", async () => {
+    const world = new World();
+    const { deletions, restores } = world.services;
+    const { image } = await world.image("a layer", "v1");
+    const request = { names: [`app@${image}`], user: "ann", dryRun: false };
+    await told((asker) => runDelete(deletions, request, asker));
+    await world.image("another layer", "v1");
+    const asked = { user: "ann", dryRun: false, forceTags: false };
+    const byTag = await told((asker) =>
+      runRestore(restores, { ...asked, names: ["app:v1"] }, asker),
+    );
+    expect(byTag).toMatchObject({
+      code: 1,
+      events: [{ report: { outcome: "restored", tags: [], taken: [{ tag: "v1" }] } }],
+    });
+  });
+
   test("nothing goes when one of the names makes no sense", async () => {
     const world = new World();
     await world.image("a layer", "v1");
