@@ -24,6 +24,7 @@ import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
 import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
 import { tellUsage, UsageRecorder } from "./usage/index.ts";
+import { parseVerifyOptions } from "./takeover/verify-events.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -140,6 +141,7 @@ async function runCommand(
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
+      auditRepair(root, request.options);
       return await verifyRoot(
         { ...root, tree: root.tree, clock: systemClock, isAlone: !isRunning },
         request.options,
@@ -161,6 +163,14 @@ async function runCommand(
         `the process that owns the root does not know the command ${request.command}; is it an older one?`,
       );
   }
+}
+
+/** Over the API the request leaves such a line. */
+function auditRepair({ logger }: OpenRoot, options: unknown): void {
+  const { hash, repair, user } = parseVerifyOptions(options);
+  if (!repair) return;
+  const fields = { by: user ?? "command", from: "command line", outcome: "accepted" };
+  logger.info("audit", { action: "repair", hash, ...fields });
 }
 
 /** An owner that is starting or stopping is asked again for this long. */
