@@ -147,6 +147,9 @@ function problemOf(issue: z.core.$ZodIssue, whole: unknown): string {
   }
   const key = issue.path.join(".");
   const given = textAt(whole, issue.path);
+  if (issue.code === "invalid_type" && given === null) {
+    return `${key} is missing; expected: ${issue.expected}`;
+  }
   const input = given === null ? "" : ` (given: ${given})`;
   return `${key === "" ? "" : `${key}: `}${issue.message}${input}`;
 }
