@@ -271,6 +271,30 @@ describe("deleting", () => {
   });
 });
 
+describe("a repository of which only a part could be deleted", () => {
+  test("leaves a line that says so", async () => {
+    const world = new World();
+    await world.image("a layer", "v1");
+    const { index } = world;
+    const whole = index.deleteRepository.bind(index);
+    let calls = 0;
+    index.deleteRepository = async (...work) => {
+      calls += 1;
+      if (calls === 2) throw new Error("the disk is full");
+      return { ...(await whole(...work)), more: true };
+    };
+    const deleter = { ...ann, reason: "test" };
+    expect(world.services.deletions.deleteRepository(app, deleter)).rejects.toThrow("full");
+    await Bun.sleep(0);
+    expect(world.heard).toMatchObject([{ what: "repository", outcome: "deleted in part" }]);
+    // It was stopped before anything went.
+    world.heard.length = 0;
+    const stopped = AbortSignal.abort();
+    await world.services.deletions.deleteRepository(app, deleter, stopped);
+    expect(world.heard).toEqual([]);
+  });
+});
+
 describe("the commands", () => {
   test("delete, list and restore, as plain data", async () => {
     const world = new World();
