@@ -126,6 +126,7 @@ const refusalTexts: Readonly<Record<number, string>> = {
   403: "Read-only, deleting is disabled, an immutable tag, a quota, or a change without its header.",
   404: "There is no such thing.",
   405: "No such method here.",
+  408: "The body did not arrive in time.",
   409: "Not as things are now.",
   410: "It was, and is gone for good.",
   413: "The body is too large.",
@@ -137,7 +138,7 @@ const refusalTexts: Readonly<Record<number, string>> = {
 
 function responsesOf(one: Operation): Json {
   const { answer, method } = one;
-  const always = method === "GET" ? [400, 500, 503] : [400, 403, 413, 415, 500, 503, 507];
+  const always = method === "GET" ? [400, 500, 503] : [400, 403, 408, 413, 415, 500, 503, 507];
   const statuses = [...new Set([...always, ...one.refusals])].sort((a, b) => a - b);
   const content =
     answer.schema === null
