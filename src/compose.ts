@@ -19,6 +19,7 @@ import {
   serveControl,
 } from "./owner/control-socket.ts";
 import { RootOwnedError } from "./owner/owner-lock.ts";
+import { requestProblem } from "./owner/request-problem.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
@@ -113,9 +114,22 @@ function controlOf(root: OpenRoot): ControlServer | null {
 /** A command on a root, as plain data: it may be carried out by another process. */
 export type RootRequest = ControlRequest;
 
-/** @param root is served by this process (`isRunning`), or was opened for this command. */
-async function runCommand(
-  { root, isRunning }: { readonly root: OpenRoot; readonly isRunning: boolean },
+interface Running {
+  /** Served by this process (`isRunning`), or opened for this command. */
+  readonly root: OpenRoot;
+  readonly isRunning: boolean;
+}
+
+async function runCommand(running: Running, request: RootRequest, asker: Asker): Promise<number> {
+  try {
+    return await carryOut(running, request, asker);
+  } catch (error) {
+    throw requestProblem(request.command, error);
+  }
+}
+
+async function carryOut(
+  { root, isRunning }: Running,
   request: RootRequest,
   asker: Asker,
 ): Promise<number> {
