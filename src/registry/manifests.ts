@@ -187,8 +187,9 @@ export class ManifestService implements Manifests {
         terms: leaseTerms(this.#parts, caller),
       });
       if (outcome.accepted) return outcome.near ?? [];
-      // Refused in a race with a removal: bytes that no fact speaks of do not stay (still excluded).
-      if (known === null && !(await index.isCondemned(digest))) {
+      // Refused: bytes that no fact speaks of do not stay (still excluded). Those that were there before
+      // are not ours to take: the index may not have seen yet who pushed them (INV-8).
+      if (known === null && there === null && !(await index.isCondemned(digest))) {
         await storage.remove(blobDataPath(digest));
       }
       if (outcome.denied !== undefined) throw deniedError(repository, outcome.denied);
