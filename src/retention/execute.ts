@@ -117,7 +117,7 @@ export async function retire(
           tags,
         })),
         witnesses: [...witnesses],
-        deletion: deletionBy(parts, rule),
+        deletion: deletionBy(parts, repository, rule),
       });
       return { part, outcome };
     });
@@ -154,7 +154,7 @@ export async function removeUntagged(
           repository,
           digests: part.map(({ digest }) => digest),
           untaggedBeforeMs,
-          deletion: deletionBy(parts, rule),
+          deletion: deletionBy(parts, repository, rule),
         }),
       );
       for (const outcome of outcomes) {
@@ -168,11 +168,16 @@ export async function removeUntagged(
   }
 }
 
-function deletionBy({ clock, keepDeletedMs }: RetentionParts, rule: RetentionRule): Deletion {
+function deletionBy(
+  { clock, keepDeletedMs, immutableIn }: RetentionParts,
+  repository: RepositoryName,
+  rule: RetentionRule,
+): Deletion {
   return {
     nowMs: clock.now(),
     deletedBy: "retention",
     reason: `retention rule ${rule.name}`,
     isRestorable: keepDeletedMs > 0,
+    immutable: immutableIn(repository),
   };
 }

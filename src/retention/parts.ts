@@ -1,7 +1,7 @@
 // What retention is made of: the ports that it needs, no more.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
-import type { Index, RetentionIndex } from "../registry/ports/index.ts";
+import type { ImmutableRule, Index, RetentionIndex } from "../registry/ports/index.ts";
 import type { RetentionRun } from "./events.ts";
 
 export interface RetentionParts {
@@ -17,6 +17,8 @@ export interface RetentionParts {
   };
   /** Tags that may not be deleted, whatever a rule says. */
   readonly isProtected: (repository: RepositoryName, tag: Tag) => boolean;
+  /** The rules behind that: asked again when something goes, for it takes its attachments along. */
+  readonly immutableIn: (repository: RepositoryName) => readonly ImmutableRule[];
   /** Lets the tree follow what has just been committed (INV-2). */
   readonly followTree: () => void;
   /** How long what goes can be brought back (`gc.keepdeleted`); 0: not at all. */
