@@ -267,8 +267,8 @@ export class ManifestService implements Manifests {
   ): Promise<DeleteOutcome> {
     const { index, clock, bounds } = this.#parts;
     const immutable = bounds?.immutableIn(repository) ?? [];
-    // Which tags the tree has is known before one of them could lose what it names (INV-8).
-    if (immutable.length > 0) await this.#parts.treeLookup()?.repository(repository);
+    // Which tags and indexes the tree has is known before one could lose what it names (INV-8).
+    if (immutable.length > 0) await this.#parts.treeLookup()?.everything(repository);
     const nowMs = clock.now();
     const deletion = { nowMs, deletedBy, reason: "client", immutable };
     const { outcome, held } = this.#isKept

@@ -1,8 +1,14 @@
-// A push that is refused while tree and index are still being compared: what another program has written
-// meanwhile, and the index has not seen yet, stays as it is (INV-7, INV-8).
+// Pushes that are refused, and deletions, while tree and index are still being compared: what another
+// program has written, and the index has not seen yet, loses nothing by them (INV-4, INV-8).
 import { afterEach, beforeEach, expect, test } from "bun:test";
 
-import { DeniedError, parseGlobs, parseRepositoryName, parseTag } from "../../src/oci/index.ts";
+import {
+  DeniedError,
+  type Digest,
+  parseGlobs,
+  parseRepositoryName,
+  parseTag,
+} from "../../src/oci/index.ts";
 import { Bounds } from "../../src/registry/bounds.ts";
 import { createRegistry, type RegistryServices } from "../../src/registry/create-registry.ts";
 import { KeyedLocks } from "../../src/registry/keyed-locks.ts";
@@ -14,10 +20,21 @@ import { Tree, type TestImage } from "./tree.ts";
 
 const name = parseRepositoryName("team/app");
 const clock = { now: () => Date.now() };
+const deleter = { caller: "someone", from: "here", reason: "test" };
+const indexType = "application/vnd.oci.image.index.v1+json";
 let tree: Tree;
 let foreign: TestImage;
 let takeover: Takeover;
 let registry: RegistryServices;
+
+function indexOf(child: Digest, note: string): unknown {
+  const descriptor = {
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    digest: child,
+    size: 1,
+  };
+  return { schemaVersion: 2, mediaType: indexType, manifests: [descriptor], annotations: { note } };
+}
 
 beforeEach(async () => {
   tree = new Tree();
@@ -102,4 +119,39 @@ test("refused: the bytes that the push itself brought go", async () => {
   expect(await Bun.file(tree.root + blobDataPath(digest as TestImage["digest"])).exists()).toBe(
     false,
   );
+});
+
+test("INV-4: an image's child stays for the sake of an index that the registry has not seen", async () => {
+  const child = tree.image(name, "child", null);
+  const ours = tree.manifest(name, indexOf(child.digest, "ours too"));
+  await takeover.run("compare");
+  const inner = tree.manifest(name, indexOf(child.digest, "theirs"));
+  tree.tag(name, "theirs", tree.manifest(name, indexOf(inner, "around it")));
+  const deleted = await registry.deletions.deleteImage({ repository: name, digest: ours }, deleter);
+  expect(deleted).toMatchObject({ outcome: "deleted", manifests: [ours] });
+  await takeover.run("compare");
+  expect(await takeover.find(name, child.digest)).toBe(child.digest);
+  expect(await takeover.problems()).toEqual([]);
+});
+
+test("a part of what an immutable tag names is not deleted, seen or not", async () => {
+  tree.tag(name, "v1", tree.manifest(name, indexOf(foreign.digest, "theirs")));
+  await registry.manifests.find(name, foreign.digest);
+  const image = { repository: name, digest: foreign.digest };
+  const byApi = registry.deletions.deleteImage(image, deleter);
+  expect(await byApi.catch((error: unknown) => error)).toBeInstanceOf(DeniedError);
+  const byClient = registry.manifests.delete(name, foreign.digest, "someone");
+  expect(await byClient.catch((error: unknown) => error)).toBeInstanceOf(DeniedError);
+});
+
+test("a repository is deleted with what the registry has not seen of it", async () => {
+  const other = parseRepositoryName("other");
+  const tagged = tree.image(other, "a");
+  const untagged = tree.image(other, "b", null);
+  const { manifests } = await registry.deletions.deleteRepository(other, deleter);
+  expect(manifests).toBe(2);
+  // What the tree still has of them is owed to it: the next comparison does not believe it (INV-2).
+  await takeover.run("compare");
+  expect(await takeover.find("other", tagged.digest)).toBeNull();
+  expect(await takeover.find("other", untagged.digest)).toBeNull();
 });
