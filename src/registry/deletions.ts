@@ -105,13 +105,13 @@ export class DeletionService {
     const isStopped = (): boolean => signal?.aborted === true;
     for (let more = true; more && !isStopped();) {
       const page = await index.deleteRepository(repository, this.#deletionBy(repository, deleter));
+      followTree();
       // It has come since this was asked.
       if (page.held !== undefined) throw heldError(repository, page.held);
       whole.images += page.images;
       whole.manifests += page.manifests;
       whole.tags += page.tags;
       ({ more } = page);
-      followTree();
     }
     const outcome = whole.images + whole.tags + uploads > 0 ? "deleted" : "unknown";
     this.#tell({ what: "repository", repository, reference: null, outcome }, deleter);

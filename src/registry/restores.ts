@@ -133,6 +133,10 @@ export class RestoreService {
     const { index, treeLookup, followTree } = this.#parts;
     // A tag that somebody else has pushed to the tree meanwhile is taken (INV-8).
     for (const tag of deletion.tags) await treeLookup()?.manifest(deletion.repository, tag);
+    // Of very many it names only the first.
+    if (deletion.tagCount > deletion.tags.length) {
+      await treeLookup()?.repository(deletion.repository);
+    }
     const { actor, forceTags, dryRun } = options;
     const terms = leaseTerms(this.#parts, actor.caller);
     const bounds = this.#parts.bounds?.of(deletion.repository) ?? noBounds;
