@@ -17,8 +17,11 @@ import { percentText } from "./marks.ts";
 const backOffMs = { least: 60_000, most: 300_000 } as const;
 const restMs = 5_000;
 
-/** How much of `gc.keepdeleted` is left to deletions, step by step, so that the oldest are let go first. */
-const keptShares = [1, 1 / 2, 1 / 4, 1 / 8, 0] as const;
+/**
+ * How much of `gc.keepdeleted` is left to deletions, step by step, so that the oldest are let go first; the
+ * last steps are minutes of a day, so that what was deleted by mistake just now is the last to go.
+ */
+const keptShares = [1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256, 0] as const;
 
 /** Then nothing is given up either: neither what can be restored, nor what rules would let go (INV-7). */
 const nothingIsCollected = "a directory of the tree cannot be listed, so no blob is collected";
