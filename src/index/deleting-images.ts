@@ -141,8 +141,9 @@ function isKept(sql: Sql, row: Leased, { going, leasesAtMs }: Going): boolean {
   return leading.some((above) => above !== blobId && !going.has(above));
 }
 
-/** Manifests of one page of a repository: some 15 ms of the write lock. */
+/** A page of a repository ends at either: others wait for the write lock meanwhile. */
 const pageManifestsMax = 50;
+const pageMsMax = 5;
 /** Tags that lead nowhere, of one page; each costs next to nothing. */
 const pageTagsMax = 500;
 
@@ -159,8 +160,10 @@ export function deleteRepository(
     more,
   });
   if (repositoryId === null) return done(false);
+  const begunMs = performance.now();
   for (;;) {
-    if (page.manifests >= pageManifestsMax) return done(true);
+    const isLong = page.images > 0 && performance.now() - begunMs > pageMsMax;
+    if (isLong || page.manifests >= pageManifestsMax) return done(true);
     const top = topOfAny(sql, { repository, repositoryId });
     if (top === null) break;
     const held = findHolderOf(sql, top, deletion.immutable);

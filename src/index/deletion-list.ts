@@ -118,20 +118,11 @@ function findReleased(
   sql: Sql,
   wanted: Exclude<RestoreWanted, { id: number }>,
 ): { deletedAtMs: number; releasedAtMs: number } | null {
-  const told = "deleted_at AS deletedAtMs, released_at AS releasedAtMs";
-  if ("tag" in wanted) {
-    return sql.get(
-      `SELECT ${told} FROM released_deletions
-       WHERE repository = ? AND tag = ? ORDER BY id DESC LIMIT 1`,
-      wanted.repository,
-      wanted.tag,
-    );
-  }
   return sql.get(
-    `SELECT ${told} FROM released_deletions
-     WHERE repository = ? AND digest = ? ORDER BY id DESC LIMIT 1`,
+    `SELECT deleted_at AS deletedAtMs, released_at AS releasedAtMs FROM released_deletions
+     WHERE repository = ? AND name = ? ORDER BY id DESC LIMIT 1`,
     wanted.repository,
-    digestToBytes(wanted.digest),
+    "tag" in wanted ? wanted.tag : wanted.digest,
   );
 }
 

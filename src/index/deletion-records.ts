@@ -207,27 +207,33 @@ export function release(sql: Sql, id: number, nowMs: number): number {
   return held.length;
 }
 
-/** Releases that are remembered, so that who comes too late is told so; the oldest are dropped. */
+/** Names of what was released that are remembered, so that who comes too late is told so. */
 const releasedMax = 10_000;
-/** Tags of one deletion that are remembered by name. */
+/** Of one deletion, its digest besides. */
 const releasedTagsMax = 100;
 
 /** The record is over because its time was: who asks for it is told when that was. */
 export function letGo(sql: Sql, id: number, nowMs: number): number {
-  const last = sql.insert(
-    `INSERT INTO released_deletions (repository, digest, tag, deleted_at, released_at)
-     SELECT repository, digest, tag, deleted_at, ?2 FROM deletions WHERE id = ?1`,
+  const row = sql.get<{ repository: RepositoryName; digest: Uint8Array; deletedAt: number }>(
+    "SELECT repository, digest, deleted_at AS deletedAt FROM deletions WHERE id = ?",
     id,
-    nowMs,
   );
-  sql.run(
-    `INSERT INTO released_deletions (repository, digest, tag, deleted_at, released_at)
-     SELECT d.repository, d.digest, t.tag, d.deleted_at, ?2
-     FROM deletions d CROSS JOIN deletion_tags t
-     WHERE d.id = ?1 AND d.tag = '' AND t.deletion_id = d.id LIMIT ${releasedTagsMax}`,
+  if (row === null) return 0;
+  const tags = sql.all<{ tag: Tag }>(
+    "SELECT tag FROM deletion_tags WHERE deletion_id = ? LIMIT ?",
     id,
-    nowMs,
+    releasedTagsMax,
   );
-  sql.run("DELETE FROM released_deletions WHERE id <= ?", last - releasedMax);
+  for (const name of [digestFromBytes(row.digest), ...tags.map(({ tag }) => tag)]) {
+    const last = sql.insert(
+      `INSERT INTO released_deletions (repository, name, deleted_at, released_at)
+       VALUES (?, ?, ?, ?)`,
+      row.repository,
+      name,
+      row.deletedAt,
+      nowMs,
+    );
+    sql.run("DELETE FROM released_deletions WHERE id <= ?", last - releasedMax);
+  }
   return release(sql, id, nowMs);
 }

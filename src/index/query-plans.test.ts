@@ -170,8 +170,8 @@ function filled(): Sql {
   );
   rows("deletion_tags (deletion_id, repository, tag)", "i % 1000 + 1, 'r1', i", 3_000);
   rows(
-    "released_deletions (repository, digest, tag, deleted_at, released_at)",
-    "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i, i, i",
+    "released_deletions (repository, name, deleted_at, released_at)",
+    "printf('r%d', i % 500 + 1), i, i, i",
     1_000,
   );
   rows("pulls", "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i", 3_000);

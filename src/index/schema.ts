@@ -272,16 +272,15 @@ UPDATE deletion_holds SET deleted_at =
 DROP INDEX deletion_holds_by_digest;
 CREATE INDEX deletion_holds_by_digest ON deletion_holds (digest, deleted_at);
 
+-- By every name that somebody may ask for: a tag, or a digest as text.
 CREATE TABLE released_deletions (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   repository TEXT NOT NULL,
-  digest BLOB NOT NULL,
-  tag TEXT NOT NULL,
+  name TEXT NOT NULL,
   deleted_at INTEGER NOT NULL,
   released_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX released_deletions_by_digest ON released_deletions (repository, digest, id);
-CREATE INDEX released_deletions_by_tag ON released_deletions (repository, tag, id);
+CREATE INDEX released_deletions_by_name ON released_deletions (repository, name);
 `;
 
 /**

@@ -59,13 +59,15 @@ test(
     const restored = await sandbox.command("restore", `${repository}:v1`);
     expect(restored).toMatchObject({ exitCode: 0 });
     expect((await http.pull(repository, "v1")).digest).toBe(digest);
-    const log = await readFile(join(sandbox.directory, "server-1.log"), "utf8");
-    expect(log).toMatch(
-      /msg=audit action=delete by=127\.0\.0\.1 .*outcome=deleted .*what=manifest/,
-    );
-    expect(log).toMatch(/msg=audit action=restore .*from="command line" .*outcome=restored/);
     expect((await sandbox.command("verify")).exitCode).toBe(0);
     expect(await server.stop()).toBe(0);
+    // Lines are gathered: after a stop all are there.
+    const log = await readFile(join(sandbox.directory, "server-1.log"), "utf8");
+    const audit = log.split("\n").filter((line) => line.includes("msg=audit"));
+    expect(audit).toHaveLength(3);
+    expect(audit[0]).toMatch(/action=delete by=127\.0\.0\.1 .*outcome=deleted .*what=tag/);
+    expect(audit[1]).toMatch(/action=delete by=127\.0\.0\.1 .*outcome=deleted .*what=manifest/);
+    expect(audit[2]).toMatch(/action=restore .*from="command line" .*outcome=restored/);
   }),
 );
 
