@@ -23,7 +23,7 @@ export class Admissions {
     return bytes;
   }
 
-  add(announced: number): Admission {
+  add(announced: number): Omit<Admission, "checkUnannounced"> {
     const entry: Entry = { announced, received: 0, measured: 0, isOver: false };
     this.#entries.add(entry);
     return {
