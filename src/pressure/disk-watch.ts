@@ -98,21 +98,28 @@ export class DiskWatch implements LoadLine {
       await this.#roomMade();
       why = this.#whyRefused(await this.#recent(), bytes);
     }
-    if (why !== null)
+    if (why !== null) {
       throw this.#refusal(`${why}, and may be filled to ${this.#parts.marks.refuse}%`);
-    const admission = this.#admissions.add(bytes);
-    return { ...admission, checkUnannounced: (more) => this.#checkUnannounced(more) };
+    }
+    const { expect, received, end } = this.#admissions.add(bytes);
+    return { received, checkUnannounced: (more) => this.#promise(more, expect), end };
   }
 
-  /** Bytes that nobody announced were not promised room: the last of it is for who was, and for the index. */
-  async #checkUnannounced(bytes: number): Promise<void> {
-    if (!this.#wouldFill(bytes)) return;
+  /** Bytes that nobody announced get none of the last room: it is for those announced, and for the index. */
+  async #promise(bytes: number, expect: (bytes: number) => void): Promise<void> {
+    // In the same turn as the look: two at once must not count on the same space.
+    const isPromised = (): boolean => {
+      if (this.#wouldFill(bytes)) return false;
+      expect(bytes);
+      return true;
+    };
+    if (isPromised()) return;
     await this.#recent();
-    if (!this.#wouldFill(bytes)) return;
+    if (isPromised()) return;
     await this.#roomMade();
     await this.#tryToMeasure();
-    if (this.#wouldFill(bytes))
-      throw this.#refusal("would be filled by this upload, whose size is not known");
+    if (isPromised()) return;
+    throw this.#refusal("would be filled by this upload, whose size is not known");
   }
 
   /** More than half of what is above the line would be taken. */
