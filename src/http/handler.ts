@@ -29,11 +29,16 @@ export interface Peer {
   readonly port: number;
 }
 
-export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
+/** @param isApiPath the path that the client wrote is one of the API's. */
+export type Handler = (
+  request: Request,
+  peer: Peer | null,
+  isApiPath?: boolean,
+) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
   const { env, api, common, log, clock } = parts;
-  return async (request, peer) => {
+  return async (request, peer, isApiPath = false) => {
     const begunMs = performance.now();
     const { path, query } = splitTarget(request.url);
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
@@ -46,7 +51,8 @@ export function createHandler(parts: HandlerParts): Handler {
     let reply: Reply;
     if (api?.serves(path) === true) {
       requestId = crypto.randomUUID();
-      const outcome = await api.answer({ request, path, query, caller, remote, requestId });
+      const asked = { request, path, query, caller, remote, requestId };
+      const outcome = await api.answer({ ...asked, isAsWritten: isApiPath });
       ({ reply, failure } = outcome);
       if (failure?.kind === "fault") reportFault(parts.logger, outcome.error, path);
     } else {

@@ -34,11 +34,13 @@ export interface Relieving {
 
 /** @param removed is added to */
 export async function relieve(
-  parts: RetentionParts,
+  given: RetentionParts,
   work: Relieving,
   removed: Removed,
 ): Promise<void> {
   const gone = (): number => removed.tags + removed.manifests;
+  const parts = promisingNothing(given);
+  const { actor } = work.asked;
   let before: number;
   let step = 1;
   do {
@@ -51,7 +53,7 @@ export async function relieve(
       const goneBefore = gone();
       // A repository that has changed is judged again by the next look.
       for (const batch of batchesOf([image])) {
-        await retire(parts, { repository, batch, judged: { witnesses } }, removed);
+        await retire(parts, { repository, batch, judged: { witnesses }, actor }, removed);
       }
       await parts.pause(0);
       if (gone() > goneBefore) images += 1;
@@ -86,4 +88,18 @@ async function findLongestUnused(
     }
   }
   return longest.held.toSorted((a, b) => a.usedAtMs - b.usedAtMs);
+}
+
+/** The collection that follows at once lets go of it: the log must not say that it can be restored. */
+function promisingNothing(parts: RetentionParts): RetentionParts {
+  const { audit } = parts;
+  if (audit === undefined) return parts;
+  return {
+    ...parts,
+    audit: {
+      record: (entry) => {
+        audit.record({ ...entry, restorableUntilMs: null });
+      },
+    },
+  };
 }
