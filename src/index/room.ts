@@ -8,15 +8,14 @@ import { StorageError } from "../registry/ports/storage.ts";
 import type { Sql } from "./sql.ts";
 
 const kib = 1024;
-const pageBytes = 4 * kib;
-/** The file grows by single pages, so that `du` of an empty registry is small. */
-const growthBytes = pageBytes;
+/** The file grows by single blocks of the disk, so that `du` of an empty registry is small. */
+const growthBytes = 4 * kib;
 /**
  * The log never gets shorter than the least, which takes the deletion of an image from a small index, with
- * what undoing it needs: some 33 of its 39 pages. In a large one what a removal touches lies further apart,
+ * what undoing it needs: some 40 of its 48 pages. In a large one what a removal touches lies further apart,
  * and the log may be larger.
  */
-const logBytes = { least: 160 * kib, most: 4 * kib * kib, shareOfIndex: 1 / 4 };
+const logBytes = { least: 100 * kib, most: 4 * kib * kib, shareOfIndex: 1 / 4 };
 /** Pages that only removals may use: what a deletion puts into the queue of the collector goes there. */
 const reserveBytes = { least: 24 * kib, most: 512 * kib, shareOfIndex: 1 / 16 };
 /** The first bytes of a log; without them nothing in it counts. */
@@ -25,6 +24,7 @@ const logHeaderBytes = 32;
 export class Room {
   readonly #sql: Sql;
   readonly #path: string;
+  readonly #pageBytes: number;
   /** As much of the database's file as is known to have its blocks. */
   #allocatedBytes: number;
   #isReserved = false;
@@ -32,6 +32,7 @@ export class Room {
   constructor(sql: Sql, path: string) {
     this.#sql = sql;
     this.#path = path;
+    this.#pageBytes = sql.get<{ page_size: number }>("PRAGMA page_size")?.page_size ?? growthBytes;
     const { fileControl } = settings(sql);
     fileControl(constants.SQLITE_FCNTL_CHUNK_SIZE, growthBytes);
     // Else the last one to close removes the log, and the next start has to find space for it.
@@ -46,7 +47,7 @@ export class Room {
    */
   claim(): void {
     const pages = this.#sql.get<{ page_count: number }>("PRAGMA page_count")?.page_count ?? 0;
-    const wanted = pages * pageBytes;
+    const wanted = pages * this.#pageBytes;
     if (wanted <= this.#allocatedBytes) return;
     const hint = new BigInt64Array([BigInt(wanted)]);
     const code = this.#sql.database.fileControl(constants.SQLITE_FCNTL_SIZE_HINT, hint);
@@ -160,7 +161,7 @@ interface Share {
 }
 
 function within({ least, most, shareOfIndex }: Share, indexBytes: number): number {
-  const share = Math.ceil((indexBytes * shareOfIndex) / pageBytes) * pageBytes;
+  const share = Math.ceil((indexBytes * shareOfIndex) / growthBytes) * growthBytes;
   return Math.max(least, Math.min(most, share));
 }
 

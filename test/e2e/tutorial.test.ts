@@ -23,8 +23,8 @@ const mebibyte = 1024 * 1024;
 const storyTimeoutMs = 120_000;
 /** What is left of the classic tree after the story, everything included. */
 const treeKibMax = 108;
-/** Some 80 pages of tables, of indexes and of the schema, the log, and what is kept for a full disk. */
-const plimsollKibMax = 512;
+/** Some 80 pages of 2 KiB of tables, of indexes and of the schema, the log, and what is kept for a full disk. */
+const plimsollKibMax = 400;
 
 const image = makeImage("tutorial", [40 * mebibyte, 20 * mebibyte]);
 

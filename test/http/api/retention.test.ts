@@ -97,11 +97,13 @@ describe("retention", () => {
       403,
       { error: { code: "DELETE_DISABLED" } },
     ]);
-    const both = await Promise.all([
-      served.post("/retention/preview"),
-      served.post("/retention/preview"),
-    ]);
-    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([202, 409]);
-    await whenOver(served);
+    // A preview of so little may be over before the second one comes.
+    const statuses = new Set<number>();
+    for (let round = 0; round < 200 && !statuses.has(409); round++) {
+      const two = [served.post("/retention/preview"), served.post("/retention/preview")];
+      for (const { status } of await Promise.all(two)) statuses.add(status);
+      await whenOver(served);
+    }
+    expect(statuses).toEqual(new Set([202, 409]));
   });
 });
