@@ -8,6 +8,7 @@ import { Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
 import type { Logger } from "./observability/index.ts";
+import type { Metrics } from "./observability/metrics/index.ts";
 import type { Digest } from "./oci/index.ts";
 import type { Asker } from "./owner/control-socket.ts";
 import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
@@ -56,6 +57,19 @@ interface Owned {
   readonly storage: Storage;
   readonly lock: OwnerLock | null;
   readonly rootDirectory: string | null;
+  readonly metrics?: Metrics;
+}
+
+/** With metrics, whatever works on the root from now on is timed. */
+function watched(owned: Owned, metrics: Metrics | undefined): Owned {
+  if (metrics === undefined) return owned;
+  const { index, storage } = owned;
+  return {
+    ...owned,
+    index: metrics.timeIndex(index),
+    storage: metrics.timeStorage(storage),
+    metrics,
+  };
 }
 
 export function rootDirectoryOf(config: Config): string | null {
@@ -123,7 +137,7 @@ export async function openRoot(
   options: Opening,
 ): Promise<OpenRoot> {
   const owned = await own(config, logger, options.command);
-  const root = composeRoot(config, logger, owned);
+  const root = composeRoot(config, logger, watched(owned, options.metrics));
   options.signal?.addEventListener("abort", () => void root.agreement.stop());
   try {
     await prepare(owned, root, { logger, ...options }).catch(async (error: unknown) => {
@@ -140,6 +154,8 @@ export async function openRoot(
 
 interface Opening {
   readonly command: string;
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics;
   readonly signal?: AbortSignal;
   /** Of a command; none: a server. */
   readonly asked?: { readonly options: unknown; readonly tell: Asker["tell"] };
@@ -226,6 +242,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
     logRun: (record) => {
       logRun(record, logger);
+      owned.metrics?.collectionEnded(record);
     },
     pause: pauseFor,
   });

@@ -48,7 +48,10 @@ export interface HttpConfig {
   readonly headers: Readonly<Record<string, readonly string[]>>;
   /** How long a stop waits for requests that are under way. */
   readonly drainTimeoutMs: number;
-  readonly debug: { readonly listen: ListenAddress | null };
+  readonly debug: {
+    readonly listen: ListenAddress | null;
+    readonly prometheus: { readonly enabled: boolean; readonly path: string };
+  };
 }
 
 export interface StorageHealthConfig {
@@ -57,6 +60,40 @@ export interface StorageHealthConfig {
   readonly intervalMs: number;
   /** Failures in a row that make it unhealthy; 0 counts as 1. */
   readonly threshold: number;
+}
+
+/** Unhealthy while there is such a file: how one takes a registry out of rotation. */
+export interface FileCheckConfig {
+  readonly file: string;
+  /** More than 0, as below. */
+  readonly intervalMs: number;
+}
+
+export interface HttpCheckConfig {
+  readonly uri: string;
+  /** Never log them. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly statusCode: number;
+  /** Of one try, at most the interval; more than 0. */
+  readonly timeoutMs: number;
+  readonly intervalMs: number;
+  /** Failures in a row that make it unhealthy; 0 counts as 1. */
+  readonly threshold: number;
+}
+
+export interface TcpCheckConfig {
+  /** Host and port. */
+  readonly addr: string;
+  readonly timeoutMs: number;
+  readonly intervalMs: number;
+  readonly threshold: number;
+}
+
+export interface HealthConfig {
+  readonly storageDriver: StorageHealthConfig;
+  readonly files: readonly FileCheckConfig[];
+  readonly http: readonly HttpCheckConfig[];
+  readonly tcp: readonly TcpCheckConfig[];
 }
 
 export interface PlatformConfig {
@@ -121,7 +158,7 @@ export interface Config {
   readonly log: LogConfig;
   readonly storage: StorageConfig;
   readonly http: HttpConfig;
-  readonly health: { readonly storageDriver: StorageHealthConfig };
+  readonly health: HealthConfig;
   readonly catalog: { readonly maxEntries: number };
   readonly tags: { readonly maxTags: number };
   readonly validation: ValidationConfig;

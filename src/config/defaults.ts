@@ -25,7 +25,7 @@ const http: HttpConfig = {
   headers: {},
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
-  debug: { listen: null },
+  debug: { listen: null, prometheus: { enabled: false, path: "/metrics" } },
 };
 
 const uploadPurging: UploadPurgingConfig = {

@@ -112,7 +112,7 @@ http:
   secret: s3cret
   headers: {X-One: [a, b], X-Two: c}
   draintimeout: 1m
-  debug: {addr: "127.0.0.1:5001"}
+  debug: {addr: "127.0.0.1:5001", prometheus: {enabled: true, path: /m}}
 health: {storagedriver: {enabled: true, interval: 5s, threshold: 2}}
 catalog: {maxentries: 50}
 tags: {maxtags: 0}
@@ -148,9 +148,17 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
         secret: "s3cret",
         headers: { "X-One": ["a", "b"], "X-Two": ["c"] },
         drainTimeoutMs: 60_000,
-        debug: { listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 } },
+        debug: {
+          listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 },
+          prometheus: { enabled: true, path: "/m" },
+        },
       },
-      health: { storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 } },
+      health: {
+        storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 },
+        files: [],
+        http: [],
+        tcp: [],
+      },
       catalog: { maxEntries: 50 },
       tags: { maxTags: 1000 },
       validation: {
@@ -246,10 +254,6 @@ describe("what is not built yet is an error that says so", () => {
     ["http.tls", "http: {tls: {certificate: /c, key: /k}}"],
     ["http.tls", "http: {tls: {letsencrypt: {hosts: [x]}}}"],
     ["http.h2c", "http: {h2c: {enabled: true}}"],
-    ["http.debug.prometheus", "http: {debug: {addr: ':1', prometheus: {enabled: true}}}"],
-    ["health.file", "health: {file: [{file: /x}]}"],
-    ["health.http", "health: {http: [{uri: 'http://x'}]}"],
-    ["health.tcp", "health: {tcp: [{addr: 'x:1'}]}"],
     ["log.hooks", "log: {hooks: [{type: mail}]}"],
     ["reporting", "reporting: {bugsnag: {apikey: k}}"],
     ["reporting", "reporting: {newrelic: {licensekey: k}}"],

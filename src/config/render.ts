@@ -1,7 +1,8 @@
 // The effective configuration as YAML, in the classic's key names, so that it can be read back as a
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
-import type { Config, GcConfig, StorageConfig } from "./config.ts";
+import type { Config, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
+import type { StorageConfig, TcpCheckConfig } from "./config.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
@@ -47,15 +48,12 @@ function toClassic(config: Config): Record<string, unknown> {
       secret: http.secret ?? "",
       headers: http.headers,
       draintimeout: formatGoDuration(http.drainTimeoutMs),
-      debug: { addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen) },
-    },
-    health: {
-      storagedriver: {
-        enabled: health.storageDriver.enabled,
-        interval: formatGoDuration(health.storageDriver.intervalMs),
-        threshold: health.storageDriver.threshold,
+      debug: {
+        addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
+        prometheus: http.debug.prometheus,
       },
     },
+    health: healthToClassic(health),
     catalog: { maxentries: config.catalog.maxEntries },
     tags: { maxtags: config.tags.maxTags },
     validation: {
@@ -103,6 +101,34 @@ function gcToClassic(gc: GcConfig): Record<string, unknown> {
     maxduration: formatGoDuration(gc.durationMsMax),
     maxrate: gc.blobsPerSecondMax,
   };
+}
+
+function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig): object {
+  const tried = (check: TcpCheckConfig | HttpCheckConfig) => ({
+    timeout: formatGoDuration(check.timeoutMs),
+    interval: formatGoDuration(check.intervalMs),
+    threshold: check.threshold,
+  });
+  return {
+    storagedriver: {
+      enabled: storageDriver.enabled,
+      interval: formatGoDuration(storageDriver.intervalMs),
+      threshold: storageDriver.threshold,
+    },
+    file: files.map(({ file, intervalMs }) => ({ file, interval: formatGoDuration(intervalMs) })),
+    http: http.map((check) => ({
+      uri: maskPassword(check.uri),
+      headers: check.headers,
+      statuscode: check.statusCode,
+      ...tried(check),
+    })),
+    tcp: tcp.map((check) => ({ addr: check.addr, ...tried(check) })),
+  };
+}
+
+/** What stands before the host of a URL may be a password. */
+function maskPassword(uri: string): string {
+  return uri.replace(/\/\/[^/?#@]*@/, `//${mask}@`);
 }
 
 function storageToClassic(storage: StorageConfig): Record<string, unknown> {

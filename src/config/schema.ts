@@ -4,12 +4,12 @@ import { z } from "zod";
 import type { Config } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { gcSection } from "./gc-section.ts";
+import { healthSection } from "./health-section.ts";
 import { httpSection } from "./http-section.ts";
 import { logLevel, logSection } from "./log-section.ts";
 import { isAllDisabled, isEmpty, isNotEnabled, lacks, notBuilt } from "./not-built.ts";
 import {
   catalogSection,
-  healthSection,
   indexSection,
   tagsSection,
   validationSection,

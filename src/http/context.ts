@@ -11,6 +11,8 @@ export interface Env {
   readonly options: HttpOptions;
   readonly locations: Locations;
   readonly uploadState: UploadState;
+  /** Told of bytes that arrive in bodies. */
+  readonly received: (bytes: number) => void;
 }
 
 export interface Call {

@@ -3,9 +3,9 @@
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
-import type { HealthChecks, Logger } from "./ports.ts";
+import type { HealthChecks, Logger, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
-import { type HeaderFields, type Reply, toResponse } from "./reply.ts";
+import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
@@ -18,6 +18,8 @@ export interface HandlerParts {
   readonly log: RequestLog;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Null: nobody counts. */
+  readonly observer: RequestObserver | null;
 }
 
 /** Who is at the other end of the connection; null on a unix socket. */
@@ -29,9 +31,10 @@ export interface Peer {
 export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, common, log, clock } = parts;
+  const { env, common, log, clock, observer } = parts;
   return async (request, peer) => {
     const begunMs = performance.now();
+    observer?.begun();
     const { path, query } = splitTarget(request.url);
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
     let route: Route | null = null;
@@ -49,6 +52,14 @@ export function createHandler(parts: HandlerParts): Handler {
       reply = failure.reply;
       if (failure.kind === "fault") reportFault(parts.logger, error, path);
     }
+    const durationMs = performance.now() - begunMs;
+    observer?.completed({
+      kind: route?.kind ?? "none",
+      method: request.method,
+      status: reply.status,
+      durationMs,
+      writtenBytes: writtenBytesOf(request.method, reply),
+    });
     log.completed({
       request,
       uri: query === "" ? path : `${path}?${query}`,
@@ -58,7 +69,7 @@ export function createHandler(parts: HandlerParts): Handler {
       reply,
       failure,
       timeMs: clock.now(),
-      durationMs: performance.now() - begunMs,
+      durationMs,
     });
     return toResponse(reply, request.method, common);
   };

@@ -2,4 +2,5 @@
 export { startDebugServer } from "./debug-server.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields } from "./ports.ts";
+export { ServingReadiness } from "./readiness.ts";
 export { type RunningServer, startServer } from "./server.ts";

@@ -37,3 +37,43 @@ export interface HealthChecks {
    */
   failing(): Readonly<Record<string, string>>;
 }
+
+/** One request, as it is counted. */
+export interface ObservedRequest {
+  /** The endpoint (`Route.kind`); "none" where there is none, or the path could not be read. */
+  readonly kind: string;
+  readonly method: string;
+  readonly status: number;
+  /** Until the answer was decided. */
+  readonly durationMs: number;
+  /** Of the body; 0 where the length is not known beforehand. */
+  readonly writtenBytes: number;
+}
+
+/** Counts requests. Told of every one: cheap, and never throws. */
+export interface RequestObserver {
+  begun(): void;
+  /** Bytes of a blob or manifest that arrived. */
+  received(bytes: number): void;
+  completed(request: ObservedRequest): void;
+}
+
+export interface Readiness {
+  /** Why requests should go elsewhere now; null: they are welcome. Never rejects. */
+  notReady(): Promise<string | null>;
+}
+
+/** Metrics in Prometheus' text format. */
+export interface MetricsText {
+  /** Where they are served. */
+  readonly path: string;
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+/** Fails with an error that has `retryAfterSeconds` while another profile is made. */
+export interface ProfileMaker {
+  readonly secondsMax: number;
+  cpu(seconds: number, signal: AbortSignal): Promise<string>;
+  heap(): Promise<string>;
+}

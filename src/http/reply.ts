@@ -43,6 +43,11 @@ function usualCasing(name: string): string {
   return name.toLowerCase().replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }
 
+/** Bytes of the body that goes out; 0 where the length is not known beforehand. */
+export function writtenBytesOf(method: string, { sizeBytes }: Reply): number {
+  return method === "HEAD" || sizeBytes === null ? 0 : sizeBytes;
+}
+
 export function toResponse(reply: Reply, method: string, common: HeaderFields): Response {
   const { status, body } = reply;
   if (method !== "HEAD") {

@@ -3,7 +3,7 @@
 // client takes afterwards is not known here.
 import type { Failure } from "./error-response.ts";
 import type { AccessLog, LogFields, Logger } from "./ports.ts";
-import type { Reply } from "./reply.ts";
+import { type Reply, writtenBytesOf } from "./reply.ts";
 import type { Route } from "./route.ts";
 
 export interface CompletedRequest {
@@ -32,7 +32,7 @@ export class RequestLog {
   completed(entry: CompletedRequest): void {
     const { request, reply, failure, uri } = entry;
     const { headers, method } = request;
-    const writtenBytes = method === "HEAD" || reply.sizeBytes === null ? 0 : reply.sizeBytes;
+    const writtenBytes = writtenBytesOf(method, reply);
     this.#accessLog.write({
       timeMs: entry.timeMs,
       remoteAddress: entry.remoteAddress,

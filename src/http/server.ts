@@ -8,7 +8,8 @@ import { createHandler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
-import type { AccessLog, HealthChecks, Logger } from "./ports.ts";
+import type { AccessLog, HealthChecks, Logger, Readiness, RequestObserver } from "./ports.ts";
+import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
 import { UploadState } from "./upload-state.ts";
@@ -20,6 +21,10 @@ export interface ServerParts {
   readonly logger: Logger;
   readonly accessLog: AccessLog;
   readonly clock: Clock;
+  /** Absent: nobody counts. */
+  readonly observer?: RequestObserver;
+  /** Absent: ready as long as it listens. */
+  readonly readiness?: Readiness;
 }
 
 export interface RunningServer {
@@ -41,15 +46,19 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       options,
       locations: new Locations(options),
       uploadState: new UploadState(options.secret),
+      received: (bytes) => parts.observer?.received(bytes),
     },
     common,
     health: parts.health,
     log: new RequestLog(logger, parts.accessLog),
     logger,
     clock: parts.clock,
+    observer: parts.observer ?? null,
   });
+  const probes = new Probes(parts.readiness ?? alwaysReady);
   const listener: Listener = {
-    fetch: (request, server) => handle(request, server.requestIP(request)),
+    fetch: (request, server) =>
+      probes.answer(request) ?? handle(request, server.requestIP(request)),
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);

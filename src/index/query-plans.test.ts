@@ -33,6 +33,9 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "deleteRestorably",
   "deleteTag",
   "unlinkBlob",
+  // Metrics are read every few seconds, while requests wait.
+  "gauges",
+  "countPage",
 ]);
 
 type Allowed = readonly (readonly [step: RegExp, because: string])[];
@@ -45,6 +48,7 @@ const allowedOnRequest: Allowed = [
   [/^SEARCH leases .*\(repository_id=\? AND caller=\?\)$/, "one caller's leases in one repository"],
   [/ manifests_unreadable \(repository_id=\?\)$/, "manifests that cannot be read are few"],
   [/ repositories_listed \(name>\?\)$/, "a page"],
+  [/^SEARCH (blob_candidates|manifest_candidates|uploads) .*\((rowid|id)>\?\)$/, "a page"],
   [/^USE TEMP B-TREE FOR ORDER BY$/, "sorts one subject's referrers"],
   [/^USE TEMP B-TREE FOR (UNION|DISTINCT)$/, "at most the manifests that need one blob"],
 ];
@@ -142,6 +146,15 @@ async function runEverything(): Promise<void> {
     await collect(index, { nowMs: world.nowMs, untagged: round === 2, foreignGraceMs: 99 });
     await index.isCondemned(blobNo(2));
     await index.totals();
+    await index.gauges();
+    for (const what of [
+      "repositories",
+      "blob-candidates",
+      "manifest-candidates",
+      "uploads",
+    ] as const) {
+      await index.countPage({ what, after: null, limit: 9 });
+    }
     await index.newestRedo();
     if (round === 1) await index.startRebuild();
   }

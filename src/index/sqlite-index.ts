@@ -4,11 +4,12 @@ import { Database } from "bun:sqlite";
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { RepositoryName } from "../oci/index.ts";
-import type { Index, TreeProbe } from "../registry/ports/index.ts";
+import type { CacheCounts, Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
+import { countPage, gauges } from "./gauges.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
@@ -64,6 +65,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...changesOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
+    ...metricsOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -77,6 +79,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
 class Access {
   readonly #sql: Sql;
   readonly #writer: Writer;
+  readonly #remembering: RecentAnswers<unknown>[] = [];
 
   constructor(sql: Sql, writer: Writer) {
     this.#sql = sql;
@@ -108,6 +111,7 @@ class Access {
     question: (sql: Sql, repository: RepositoryName, name: Name) => Answer | null,
   ): (repository: RepositoryName, name: Name) => Promise<Answer | null> {
     const recent = new RecentAnswers<Answer>(this.#writer);
+    this.#remembering.push(recent);
     return this.read((sql, repository: RepositoryName, name: Name) => {
       const key = `${repository} ${name}`;
       const known = recent.get(key);
@@ -116,6 +120,14 @@ class Access {
       if (answer !== null) recent.add(key, answer);
       return answer;
     });
+  }
+
+  /** Of all look-ups that remember. */
+  cacheCounts(): CacheCounts {
+    return {
+      hits: this.#remembering.reduce((sum, { hits }) => sum + hits, 0),
+      misses: this.#remembering.reduce((sum, { misses }) => sum + misses, 0),
+    };
   }
 
   write<Name extends OperationName>(
@@ -226,5 +238,13 @@ function comparisonOf(access: Access) {
     setReadingPosition: (reader, position) => setMeta(`reading-position:${reader}`, position),
     rootId: () => getMeta("root-id"),
     setRootId: (id) => setMeta("root-id", id),
+  } satisfies Partial<Index>;
+}
+
+function metricsOf(access: Access) {
+  const look = access.readAll(gauges);
+  return {
+    gauges: async () => ({ ...(await look()), cache: access.cacheCounts() }),
+    countPage: access.read(countPage),
   } satisfies Partial<Index>;
 }

@@ -3,12 +3,15 @@ import { BlobService } from "./blobs.ts";
 import { ContentCache } from "./content-cache.ts";
 import { CatalogService } from "./catalog.ts";
 import { ManifestService } from "./manifests.ts";
+import type { CacheCounts } from "./ports/index.ts";
 import type { Registry } from "./registry.ts";
 import type { ServiceParts } from "./services.ts";
 import { UploadService } from "./uploads.ts";
 
 export interface RegistryServices extends Registry {
   readonly uploads: UploadService;
+  /** Of what was asked for lately, manifests and small blobs. */
+  readonly contentCache: CacheCounts;
 }
 
 export function createRegistry(parts: ServiceParts): RegistryServices {
@@ -16,6 +19,7 @@ export function createRegistry(parts: ServiceParts): RegistryServices {
   return {
     blobs: new BlobService(parts, cache),
     uploads: new UploadService(parts),
+    contentCache: cache,
     manifests: new ManifestService(parts, cache),
     catalog: new CatalogService(parts),
   };

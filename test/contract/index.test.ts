@@ -6,6 +6,7 @@ import { deleteContract, redoContract } from "./index/deleting-contract.ts";
 import { deletionsContract } from "./index/deletions-contract.ts";
 import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { leaseContract } from "./index/leases-contract.ts";
+import { metricsContract } from "./index/metrics-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
@@ -30,5 +31,6 @@ for (const driver of [memoryDriver, fileDriver]) {
     absorbContract(driver);
     runsContract(driver);
     queueContract(driver);
+    metricsContract(driver);
   });
 }

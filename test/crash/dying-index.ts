@@ -81,6 +81,8 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   recordProblems: "changes",
   listProblems: "looks",
   hasUnlistable: "looks",
+  gauges: "looks",
+  countPage: "looks",
 };
 
 type Method = (...args: readonly unknown[]) => Promise<unknown>;
