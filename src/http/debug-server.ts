@@ -26,8 +26,7 @@ export async function startDebugServer(on: ListenOn, parts: DebugParts): Promise
   const probes = new Probes(parts.readiness);
   const server = await listen(on, {
     fetch: async (request) =>
-      (await probes.answer(request)) ??
-      toResponse(await answer(request, parts), request.method, {}),
+      (await probes.answer(request)) ?? toResponse(await answer(request, parts), request, {}),
     error: () => new Response("the request failed\n", { status: 500 }),
   });
   return running(server, on, 0);

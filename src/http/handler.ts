@@ -3,7 +3,7 @@
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
-import type { HealthChecks, Logger, RequestObserver } from "./ports.ts";
+import type { HealthChecks, LogFields, Logger, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
 import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
 import type { RequestLog } from "./request-log.ts";
@@ -35,6 +35,7 @@ export function createHandler(parts: HandlerParts): Handler {
   return async (request, peer) => {
     const begunMs = performance.now();
     observer?.begun();
+    const requestId = requestIdOf(request);
     const { path, query } = splitTarget(request.url);
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
     let route: Route | null = null;
@@ -50,7 +51,8 @@ export function createHandler(parts: HandlerParts): Handler {
     } catch (error) {
       failure = failureOf(error);
       reply = failure.reply;
-      if (failure.kind === "fault") reportFault(parts.logger, error, path);
+      if (failure.kind === "fault")
+        reportFault(parts.logger, error, { path, "http.request.id": requestId });
     }
     const durationMs = performance.now() - begunMs;
     observer?.completed({
@@ -62,6 +64,7 @@ export function createHandler(parts: HandlerParts): Handler {
     });
     log.completed({
       request,
+      requestId,
       uri: query === "" ? path : `${path}?${query}`,
       remoteAddress,
       remote: peer === null ? "unix" : remoteOf(remoteAddress, peer.port),
@@ -71,7 +74,7 @@ export function createHandler(parts: HandlerParts): Handler {
       timeMs: clock.now(),
       durationMs,
     });
-    return toResponse(reply, request.method, common);
+    return toResponse(reply, { method: request.method, requestId }, common);
   };
 }
 
@@ -95,11 +98,20 @@ function refuseWhileUnhealthy(health: HealthChecks): void {
   }
 }
 
-function reportFault(logger: Logger, error: unknown, path: string): void {
+/** What a proxy made of it, if it is one that a line of a log can hold; else a new one. */
+function requestIdOf(request: Request): string {
+  const given = request.headers.get("x-request-id");
+  return given !== null && /^[\w.:+/=@-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+}
+
+function reportFault(logger: Logger, error: unknown, fields: LogFields): void {
   const causes: string[] = [];
   for (let at = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
     causes.push(at instanceof Error ? (at.stack ?? at.message) : JSON.stringify(at));
     if (causes.length === 5) break;
   }
-  logger.error("a request failed unexpectedly", { path, error: causes.join("; caused by ") });
+  logger.error("a request failed unexpectedly", {
+    ...fields,
+    error: causes.join("; caused by "),
+  });
 }

@@ -30,5 +30,5 @@ export class Probes {
 
 function said(request: Request, status: number, text: string): Response {
   const headers = { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" };
-  return toResponse(textReply(status, `${text}\n`, headers), request.method, {});
+  return toResponse(textReply(status, `${text}\n`, headers), request, {});
 }

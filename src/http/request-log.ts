@@ -8,6 +8,7 @@ import type { Route } from "./route.ts";
 
 export interface CompletedRequest {
   readonly request: Request;
+  readonly requestId: string;
   readonly uri: string;
   /** Without the port; "" on a unix socket. */
   readonly remoteAddress: string;
@@ -61,8 +62,9 @@ function fieldsOf(entry: CompletedRequest, writtenBytes: number): LogFields {
   const fields: Record<string, string | number | undefined> = {
     "http.request.contenttype": headers.get("content-type") ?? undefined,
     "http.request.host": headers.get("host") ?? "",
-    "http.request.id": crypto.randomUUID(),
+    "http.request.id": entry.requestId,
     "http.request.method": request.method,
+    "http.request.referer": headers.get("referer") ?? undefined,
     "http.request.remoteaddr": entry.remote,
     "http.request.uri": entry.uri,
     "http.request.useragent": headers.get("user-agent") ?? "",

@@ -72,7 +72,7 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
   const vanished = "code" in error && error.code === "ENOENT";
   logger.warn("a response could not be sent", { error: error.message });
   const told = vanished ? new BlobUnknownError("the blob was removed meanwhile") : error;
-  return toResponse(failureOf(told).reply, "GET", common);
+  return toResponse(failureOf(told).reply, { method: "GET" }, common);
 }
 
 export function running(server: Listening, on: ListenOn, drainTimeoutMs: number): RunningServer {
