@@ -1,19 +1,34 @@
-// What the registry tells of itself, put together: health checks, readiness, metrics, the debug server.
+// What the registry tells of itself, put together: health checks, readiness, metrics,
+// traces, the debug server.
 // A part of compose.ts: it knows every room too, and decides nothing that a room could decide.
 import packageJson from "../package.json" with { type: "json" };
-import type { OpenRoot } from "./compose-root.ts";
+import type { OpenRoot, Watch } from "./compose-root.ts";
 import type { Config } from "./config/index.ts";
-import { type RunningServer, ServingReadiness, startDebugServer } from "./http/index.ts";
-import { configuredChecks, HealthMonitor, Profiles } from "./observability/index.ts";
+import {
+  type MetricsText,
+  type RequestObserver,
+  type RunningServer,
+  ServingReadiness,
+  startDebugServer,
+} from "./http/index.ts";
+import {
+  configuredChecks,
+  HealthMonitor,
+  type Logger,
+  Profiles,
+  tracingSettings,
+} from "./observability/index.ts";
 import type { Metrics } from "./observability/metrics/index.ts";
+import type { Tracing } from "./observability/tracing/index.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
 
 export interface Observed {
   readonly health: HealthMonitor;
   readonly readiness: ServingReadiness;
-  /** Undefined: not asked for. */
-  readonly metrics: Metrics | undefined;
+  /** Null: requests are neither counted nor traced. */
+  readonly observer: RequestObserver | null;
+  readonly watch: Watch;
   /** Null: `http.debug.addr` is not set. */
   readonly debugServer: RunningServer | null;
   /** The root is open: from now on it is looked at too. */
@@ -28,11 +43,12 @@ export interface Observed {
  * Before the root is opened, which may take long: whoever waits for it can ask meanwhile.
  * @throws Error when the debug address is taken or not of this machine.
  */
-export async function observe(config: Config): Promise<Observed> {
+export async function observe(config: Config, logger: Logger): Promise<Observed> {
   const { listen, prometheus } = config.http.debug;
   const health = new HealthMonitor();
   const readiness = new ServingReadiness(health);
-  const metrics = prometheus.enabled && listen !== null ? await loadMetrics() : undefined;
+  const metrics = prometheus.enabled && listen !== null ? await loadMetrics() : null;
+  const tracing = await loadTracing(logger);
   const debugServer =
     listen === null
       ? null
@@ -40,19 +56,20 @@ export async function observe(config: Config): Promise<Observed> {
           health,
           readiness,
           profiles: new Profiles(),
-          metrics:
-            metrics === undefined
-              ? null
-              : {
-                  path: prometheus.path,
-                  contentType: metrics.contentType,
-                  text: () => metrics.text(),
-                },
+          metrics: metrics === null ? null : textOf(metrics, prometheus.path),
         });
   return {
     health,
     readiness,
-    metrics,
+    observer: together([metrics?.requests, tracing].filter((one) => one !== undefined)),
+    watch: {
+      timeIndex: (index) => metrics?.timeIndex(index) ?? index,
+      timeStorage: (storage) => metrics?.timeStorage(storage) ?? storage,
+      collectionEnded: (record) => {
+        metrics?.collectionEnded(record);
+        tracing?.collectionEnded(record);
+      },
+    },
     debugServer,
     rootOpened: (root) => {
       health.add(new StorageHealth(root.storage, config.health.storageDriver));
@@ -66,9 +83,46 @@ export async function observe(config: Config): Promise<Observed> {
     },
     stop: async () => {
       health.stop();
+      await tracing?.stop();
       await debugServer?.stop();
     },
   };
+}
+
+function textOf(metrics: Metrics, path: string): MetricsText {
+  return { path, contentType: metrics.contentType, text: () => metrics.text() };
+}
+
+/** Null: there is nobody to tell. */
+function together(observers: readonly RequestObserver[]): RequestObserver | null {
+  const [first, second] = observers;
+  if (first === undefined || second === undefined) return first ?? null;
+  return {
+    begun: () => {
+      for (const observer of observers) observer.begun();
+    },
+    received: (bytes) => {
+      for (const observer of observers) observer.received(bytes);
+    },
+    completed: (request) => {
+      for (const observer of observers) observer.completed(request);
+    },
+  };
+}
+
+/** Packages of their own, which are not small: undefined, and not loaded, unless asked for. */
+async function loadTracing(logger: Logger): Promise<Tracing | undefined> {
+  const { enabled, warnings } = tracingSettings(process.env);
+  for (const warning of warnings) logger.warn(warning);
+  if (!enabled) return undefined;
+  const { Tracing: Loaded } = await import("./observability/tracing/index.ts");
+  logger.info("traces are sent as OpenTelemetry's variables say");
+  return new Loaded({
+    version: packageJson.version,
+    warn: (message, fields) => {
+      logger.warn(message, fields);
+    },
+  });
 }
 
 /** A package of its own: a registry without metrics does not load it. */

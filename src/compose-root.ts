@@ -8,7 +8,6 @@ import { Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
 import type { Logger } from "./observability/index.ts";
-import type { Metrics } from "./observability/metrics/index.ts";
 import type { Digest } from "./oci/index.ts";
 import type { Asker } from "./owner/control-socket.ts";
 import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
@@ -18,7 +17,7 @@ import { createRegistry, type RegistryServices } from "./registry/create-registr
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
 import { systemClock } from "./registry/ports/clock.ts";
-import type { Index } from "./registry/ports/index.ts";
+import type { Index, RunRecord } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
 import type { Reports } from "./registry/services.ts";
 import { TreeFollower } from "./registry/tree-follower.ts";
@@ -57,18 +56,25 @@ interface Owned {
   readonly storage: Storage;
   readonly lock: OwnerLock | null;
   readonly rootDirectory: string | null;
-  readonly metrics?: Metrics;
+  readonly watch?: Watch;
 }
 
-/** With metrics, whatever works on the root from now on is timed. */
-function watched(owned: Owned, metrics: Metrics | undefined): Owned {
-  if (metrics === undefined) return owned;
+/** What is told of the work on a root: metrics and traces, if they are asked for. */
+export interface Watch {
+  timeIndex(index: Index): Index;
+  timeStorage(storage: Storage): Storage;
+  collectionEnded(record: RunRecord): void;
+}
+
+/** Whatever works on the root from now on is watched. */
+function watched(owned: Owned, watch: Watch | undefined): Owned {
+  if (watch === undefined) return owned;
   const { index, storage } = owned;
   return {
     ...owned,
-    index: metrics.timeIndex(index),
-    storage: metrics.timeStorage(storage),
-    metrics,
+    index: watch.timeIndex(index),
+    storage: watch.timeStorage(storage),
+    watch,
   };
 }
 
@@ -137,7 +143,7 @@ export async function openRoot(
   options: Opening,
 ): Promise<OpenRoot> {
   const owned = await own(config, logger, options.command);
-  const root = composeRoot(config, logger, watched(owned, options.metrics));
+  const root = composeRoot(config, logger, watched(owned, options.watch));
   options.signal?.addEventListener("abort", () => void root.agreement.stop());
   try {
     await prepare(owned, root, { logger, ...options }).catch(async (error: unknown) => {
@@ -154,8 +160,8 @@ export async function openRoot(
 
 interface Opening {
   readonly command: string;
-  /** Absent: nothing is counted. */
-  readonly metrics?: Metrics;
+  /** Absent: nobody watches. */
+  readonly watch?: Watch;
   readonly signal?: AbortSignal;
   /** Of a command; none: a server. */
   readonly asked?: { readonly options: unknown; readonly tell: Asker["tell"] };
@@ -242,7 +248,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
     logRun: (record) => {
       logRun(record, logger);
-      owned.metrics?.collectionEnded(record);
+      owned.watch?.collectionEnded(record);
     },
     pause: pauseFor,
   });

@@ -34,7 +34,7 @@ export interface Serving {
 
 /** @param signal stops a start that takes long: the first build of an index. */
 export async function serve(config: Config, logs: Logs, signal: AbortSignal): Promise<Serving> {
-  const observed = await observe(config).catch((error: unknown) => {
+  const observed = await observe(config, logs.logger).catch((error: unknown) => {
     // Of a second server on the same root both addresses are taken: that it is one says more.
     const rootDirectory = rootDirectoryOf(config);
     if (rootDirectory !== null) refuseIfOwned(rootDirectory);
@@ -57,9 +57,8 @@ interface Start {
 
 async function serveObserved({ config, logs, signal, observed }: Start): Promise<Serving> {
   const { logger } = logs;
-  const { health, metrics, readiness } = observed;
-  const counted = metrics === undefined ? {} : { metrics };
-  const root = await openRoot(config, logger, { command: "serve", signal, ...counted });
+  const { health, observer, readiness, watch } = observed;
+  const root = await openRoot(config, logger, { command: "serve", signal, watch });
   const { expiry, tree } = root;
   const schedule = collectionSchedule(config, root, logger);
   const scrub =
@@ -75,7 +74,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
       logger,
       accessLog: logs.accessLog,
       clock: systemClock,
-      ...(metrics === undefined ? {} : { observer: metrics.requests }),
+      ...(observer === null ? {} : { observer }),
     });
     const { address } = server;
     await root.agreement.begin();

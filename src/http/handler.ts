@@ -61,6 +61,9 @@ export function createHandler(parts: HandlerParts): Handler {
       status: reply.status,
       durationMs,
       writtenBytes: writtenBytesOf(request.method, reply),
+      path,
+      requestId,
+      headers: request.headers,
     });
     log.completed({
       request,

@@ -1,6 +1,6 @@
 // The HTTP side: the only room that knows HTTP. compose.ts starts it over a Registry.
 export { startDebugServer } from "./debug-server.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
-export type { AccessEntry, LogFields } from "./ports.ts";
+export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";
 export { ServingReadiness } from "./readiness.ts";
 export { type RunningServer, startServer } from "./server.ts";

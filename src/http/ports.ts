@@ -48,9 +48,13 @@ export interface ObservedRequest {
   readonly durationMs: number;
   /** Of the body; 0 where the length is not known beforehand. */
   readonly writtenBytes: number;
+  /** Without the query. */
+  readonly path: string;
+  readonly requestId: string;
+  readonly headers: Headers;
 }
 
-/** Counts requests. Told of every one: cheap, and never throws. */
+/** Counts or traces requests. Told of every one: cheap, and never throws. */
 export interface RequestObserver {
   begun(): void;
   /** Bytes of a blob or manifest that arrived. */

@@ -6,3 +6,4 @@ export type { Logs } from "./open-logs.ts";
 export { configuredChecks } from "./health/checks.ts";
 export { HealthMonitor } from "./health/health-monitor.ts";
 export { Profiles } from "./profiles.ts";
+export { tracingSettings } from "./tracing/settings.ts";

@@ -2,29 +2,8 @@
 // endpoints, methods and statuses are, whatever is asked for. Counted in plain numbers, which become metrics
 // when they are read.
 import { Counter, Gauge, type Registry } from "prom-client";
+import { isUsualMethod, routeTemplate } from "../route-templates.ts";
 import { Durations, type DurationSeries } from "./durations.ts";
-
-/** Endpoints as metrics name them; `other`: what no endpoint was found for. */
-const routeLabels: Readonly<Record<string, string>> = {
-  root: "/",
-  base: "/v2/",
-  catalog: "/v2/_catalog",
-  tags: "/v2/{name}/tags/list",
-  manifest: "/v2/{name}/manifests/{reference}",
-  blob: "/v2/{name}/blobs/{digest}",
-  uploads: "/v2/{name}/blobs/uploads/",
-  upload: "/v2/{name}/blobs/uploads/{uuid}",
-  referrers: "/v2/{name}/referrers/{digest}",
-};
-const methods: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "PUT",
-  "POST",
-  "PATCH",
-  "DELETE",
-  "OPTIONS",
-]);
 
 /** From an answer out of memory to a layer that takes minutes to arrive. */
 const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 300];
@@ -119,8 +98,8 @@ export class RequestMetrics {
 
   /** Methods that the registry does not know share a series. */
   #add(kind: string, method: string): Counted {
-    if (!methods.has(method) && method !== "other") return this.#of(kind, "other");
-    const route = routeLabels[kind] ?? "other";
+    if (!isUsualMethod(method) && method !== "other") return this.#of(kind, "other");
+    const route = routeTemplate(kind);
     const byMethod = this.#counted.get(kind) ?? new Map<string, Counted>();
     const counted = { seconds: this.#durations.series({ route, method }), codes: new Map() };
     this.#counted.set(kind, byMethod.set(method, counted));
