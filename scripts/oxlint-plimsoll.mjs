@@ -48,6 +48,7 @@ const allowed = {
   "src/storage": ["src/oci", "src/registry/ports"],
   "src/index": ["src/oci", "src/registry/ports"],
   "src/owner": ["src/oci", "src/registry/ports", "src/storage/layout.ts"],
+  "src/notifications": ["src/oci", "src/registry/ports", "type src/config"],
   "src/observability": ["src/oci", "src/registry/ports", "type src/config"],
   "test/e2e": ["test/support", "test/fixtures"],
   // Wrappers around the ports, for tests that put parts together; never for end-to-end tests.

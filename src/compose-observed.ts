@@ -1,8 +1,9 @@
 // What the registry tells of itself, put together: health checks, readiness, metrics,
 // traces, the debug server.
 // A part of compose.ts: it knows every room too, and decides nothing that a room could decide.
+import { hostname } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
-import type { OpenRoot, Watch } from "./compose-root.ts";
+import { logTo, type OpenRoot, type Watch } from "./compose-root.ts";
 import type { Config } from "./config/index.ts";
 import {
   type MetricsText,
@@ -11,6 +12,7 @@ import {
   ServingReadiness,
   startDebugServer,
 } from "./http/index.ts";
+import { Notifier } from "./notifications/index.ts";
 import {
   configuredChecks,
   HealthMonitor,
@@ -20,7 +22,7 @@ import {
 } from "./observability/index.ts";
 import type { Metrics } from "./observability/metrics/index.ts";
 import type { Tracing } from "./observability/tracing/index.ts";
-import { systemClock } from "./registry/ports/clock.ts";
+import { sleep, systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
 
 export interface Observed {
@@ -123,6 +125,17 @@ async function loadTracing(logger: Logger): Promise<Tracing | undefined> {
       logger.warn(message, fields);
     },
   });
+}
+
+/** With no endpoint it does nothing but forget what was queued for earlier ones. */
+export function notifierOf(config: Config, root: OpenRoot, logger: Logger): Notifier {
+  const { listen } = config.http;
+  const port = listen.kind === "tcp" ? `:${listen.port}` : "";
+  const source = { addr: `${hostname()}${port}`, instanceId: crypto.randomUUID() };
+  return new Notifier(
+    { index: root.index, source, now: () => systemClock.now(), log: logTo(logger), sleep },
+    config.notifications,
+  );
 }
 
 /** A package of its own: a registry without metrics does not load it. */

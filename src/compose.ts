@@ -5,7 +5,7 @@ import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
 import { CollectionSchedule, parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
-import { type Observed, observe } from "./compose-observed.ts";
+import { notifierOf, type Observed, observe } from "./compose-observed.ts";
 import { type RunningServer, startServer } from "./http/index.ts";
 import type { Logger, Logs } from "./observability/index.ts";
 import {
@@ -64,8 +64,10 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   let server: RunningServer | null = null;
+  const notifier = notifierOf(config, root, logger);
   try {
     observed.rootOpened(root);
+    await notifier.start();
     server = await startServer({
       registry: root.services,
       options: httpOptions(config),
@@ -75,6 +77,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
       accessLog: logs.accessLog,
       clock: systemClock,
       ...(observer === null ? {} : { observer }),
+      ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
     const { address } = server;
     await root.agreement.begin();
@@ -98,12 +101,14 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
         await collected;
         await scrub?.stop();
         await server?.stop();
+        await notifier.stop();
         await root.close();
         await observed.stop();
       },
     };
   } catch (error) {
     await server?.stop();
+    await notifier.stop();
     await root.close();
     throw error;
   }

@@ -145,6 +145,24 @@ export interface GcConfig {
   readonly blobsPerSecondMax: number;
 }
 
+/** Somebody who is told of what happens. */
+export interface EndpointConfig {
+  /** Its place in the queue is kept under it. */
+  readonly name: string;
+  readonly url: string;
+  /** Never log them. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly timeoutMs: number;
+  /** Failures in a row before it is left alone for a while; more than 0. */
+  readonly threshold: number;
+  /** That while, at first; more than 0. */
+  readonly backoffMs: number;
+  readonly ignoredMediaTypes: readonly string[];
+  readonly ignoredActions: readonly ("push" | "pull" | "mount" | "delete")[];
+  /** Of the envelope. */
+  readonly mediaType: string;
+}
+
 /** Reads every byte in the background, again and again, and takes altered blobs out of service. */
 export interface ScrubConfig {
   readonly enabled: boolean;
@@ -165,4 +183,6 @@ export interface Config {
   readonly index: IndexConfig;
   readonly gc: GcConfig;
   readonly verify: { readonly scrub: ScrubConfig };
+  /** Endpoints that are not disabled, by different names. */
+  readonly notifications: readonly EndpointConfig[];
 }

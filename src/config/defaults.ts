@@ -89,6 +89,19 @@ const limits: Pick<Config, "catalog" | "tags"> = {
   tags: { maxTags: 1000 },
 };
 
+/** Of the classic's notifications/endpoint.go; the first media type is that of 3.x, the other that of 2.x. */
+const notifications = {
+  endpoint: {
+    timeoutMs: 1 * second,
+    threshold: 10,
+    backoffMs: 1 * second,
+    mediaTypes: [
+      "application/vnd.docker.distribution.events.v2+json",
+      "application/vnd.docker.distribution.events.v1+json",
+    ],
+  },
+} as const;
+
 export const defaults = {
   log,
   storage,
@@ -98,5 +111,6 @@ export const defaults = {
   index,
   gc,
   scrub,
+  notifications,
   ...limits,
 } as const;

@@ -174,6 +174,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       index: { path: "/fast/index.db", exclusive: true },
       gc: { ...defaults.gc, graceMs: 0 },
       verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
+      notifications: [],
     });
   });
 
@@ -250,7 +251,10 @@ describe("what is not built yet is an error that says so", () => {
     ["auth", "auth: {silly: {realm: r}}"],
     ["auth", "auth: htpasswd"],
     ["middleware", "middleware: {storage: [{name: cloudfront}]}"],
-    ["notifications", "notifications: {endpoints: [{name: a, url: 'http://x'}]}"],
+    [
+      "notifications.events.includereferences",
+      "notifications: {events: {includereferences: true}}",
+    ],
     ["http.tls", "http: {tls: {certificate: /c, key: /k}}"],
     ["http.tls", "http: {tls: {letsencrypt: {hosts: [x]}}}"],
     ["http.h2c", "http: {h2c: {enabled: true}}"],

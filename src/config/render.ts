@@ -1,7 +1,7 @@
 // The effective configuration as YAML, in the classic's key names, so that it can be read back as a
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
-import type { Config, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
+import type { Config, EndpointConfig, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
 import type { StorageConfig, TcpCheckConfig } from "./config.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
@@ -78,6 +78,7 @@ function toClassic(config: Config): Record<string, unknown> {
         rate: formatByteSize(scrub.rateBytes),
       },
     },
+    notifications: { endpoints: config.notifications.map(endpointToClassic) },
   };
 }
 
@@ -123,6 +124,19 @@ function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig): obj
       ...tried(check),
     })),
     tcp: tcp.map((check) => ({ addr: check.addr, ...tried(check) })),
+  };
+}
+
+function endpointToClassic(endpoint: EndpointConfig): object {
+  return {
+    name: endpoint.name,
+    url: maskPassword(endpoint.url),
+    headers: endpoint.headers,
+    timeout: formatGoDuration(endpoint.timeoutMs),
+    threshold: endpoint.threshold,
+    backoff: formatGoDuration(endpoint.backoffMs),
+    ignore: { mediatypes: endpoint.ignoredMediaTypes, actions: endpoint.ignoredActions },
+    mediatype: endpoint.mediaType,
   };
 }
 

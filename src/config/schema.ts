@@ -7,6 +7,7 @@ import { gcSection } from "./gc-section.ts";
 import { healthSection } from "./health-section.ts";
 import { httpSection } from "./http-section.ts";
 import { logLevel, logSection } from "./log-section.ts";
+import { notificationsSection } from "./notifications-section.ts";
 import { isAllDisabled, isEmpty, isNotEnabled, lacks, notBuilt } from "./not-built.ts";
 import {
   catalogSection,
@@ -28,9 +29,6 @@ const version = scalar("0.1, the only version there is", (value) =>
 const unbuiltSections = {
   auth: notBuilt("auth (access control)", isOpenAuth),
   middleware: notBuilt("middleware", isAllDisabled),
-  notifications: notBuilt("notifications", (raw) =>
-    isRawMap(raw) ? isAllDisabled(raw["endpoints"]) : isEmpty(raw),
-  ),
   redis: notBuilt("redis", lacks("addr", "addrs")),
   proxy: notBuilt("proxy (pull-through cache)", lacks("remoteurl")),
   reporting: notBuilt("reporting", isSilentReporting),
@@ -54,6 +52,7 @@ export const configSchema = z
     index: indexSection,
     gc: gcSection,
     verify: verifySection,
+    notifications: notificationsSection,
     ...unbuiltSections,
   })
   .transform((raw): Config => ({
@@ -67,6 +66,7 @@ export const configSchema = z
     index: raw.index,
     gc: raw.gc,
     verify: raw.verify,
+    notifications: raw.notifications,
   }));
 
 /** No kind of access control, or `none`. */

@@ -3,9 +3,11 @@
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
-import type { HealthChecks, LogFields, Logger, RequestObserver } from "./ports.ts";
+import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
+import { answerNotified } from "./notified.ts";
 import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
+import { type Peer, plainAddress, remoteOf } from "./peer.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
@@ -20,18 +22,14 @@ export interface HandlerParts {
   readonly clock: Clock;
   /** Null: nobody counts. */
   readonly observer: RequestObserver | null;
-}
-
-/** Who is at the other end of the connection; null on a unix socket. */
-export interface Peer {
-  readonly address: string;
-  readonly port: number;
+  /** Null: nobody is to be notified. */
+  readonly pulls: PullListener | null;
 }
 
 export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, common, log, clock, observer } = parts;
+  const { env, common, log, clock, observer, pulls } = parts;
   return async (request, peer) => {
     const begunMs = performance.now();
     observer?.begun();
@@ -47,7 +45,10 @@ export function createHandler(parts: HandlerParts): Handler {
       // Leases are the address's, without its port, which changes with every connection.
       const caller = peer === null ? "unix" : remoteAddress;
       const call: Call = { request, path, query, caller };
-      reply = await handleV2(env, call, route);
+      reply =
+        pulls === null
+          ? await handleV2(env, call, route)
+          : await answerNotified({ env, call, route, pulls }, { requestId, peer });
     } catch (error) {
       failure = failureOf(error);
       reply = failure.reply;
@@ -70,7 +71,7 @@ export function createHandler(parts: HandlerParts): Handler {
       requestId,
       uri: query === "" ? path : `${path}?${query}`,
       remoteAddress,
-      remote: peer === null ? "unix" : remoteOf(remoteAddress, peer.port),
+      remote: remoteOf(peer),
       route,
       reply,
       failure,
@@ -79,15 +80,6 @@ export function createHandler(parts: HandlerParts): Handler {
     });
     return toResponse(reply, { method: request.method, requestId }, common);
   };
-}
-
-function remoteOf(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** An IPv4 client of a socket that listens for both is the same caller as on an IPv4 one. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
 }
 
 function refuseWhileUnhealthy(health: HealthChecks): void {

@@ -15,18 +15,19 @@ export class Locations {
   }
 
   manifest(request: Request, repository: RepositoryName, reference: Reference): string {
-    return `${this.#base(request)}${repository}/manifests/${reference}`;
+    return `${this.base(request)}${repository}/manifests/${reference}`;
   }
 
   blob(request: Request, repository: RepositoryName, digest: Digest): string {
-    return `${this.#base(request)}${repository}/blobs/${digest}`;
+    return `${this.base(request)}${repository}/blobs/${digest}`;
   }
 
   upload(request: Request, repository: RepositoryName, id: string): string {
-    return `${this.#base(request)}${repository}/blobs/uploads/${id}`;
+    return `${this.base(request)}${repository}/blobs/uploads/${id}`;
   }
 
-  #base(request: Request): string {
+  /** Up to and including "v2/". */
+  base(request: Request): string {
     const { host, prefix, relativeUrls } = this.#options;
     const path = `${prefix}v2/`;
     if (relativeUrls) return path;

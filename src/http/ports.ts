@@ -1,6 +1,9 @@
 // What the HTTP side asks of others than the domain: logs and health. Implemented in
 // observability/.
 
+import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
+import type { RequestOrigin } from "../registry/ports/request-origin.ts";
+
 /** `undefined` is left out. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -80,4 +83,21 @@ export interface ProfileMaker {
   readonly secondsMax: number;
   cpu(seconds: number, signal: AbortSignal): Promise<string>;
   heap(): Promise<string>;
+}
+
+/** Something that was pulled. */
+export interface Pull {
+  readonly what: "manifest" | "blob";
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  /** By which it was asked for; null: by its digest. */
+  readonly tag: Tag | null;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  readonly origin: RequestOrigin;
+}
+
+/** Whoever is to be notified. Cheap, and never throws. */
+export interface PullListener {
+  pulled(pull: Pull): void;
 }

@@ -8,7 +8,14 @@ import { createHandler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
-import type { AccessLog, HealthChecks, Logger, Readiness, RequestObserver } from "./ports.ts";
+import type {
+  AccessLog,
+  HealthChecks,
+  Logger,
+  PullListener,
+  Readiness,
+  RequestObserver,
+} from "./ports.ts";
 import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
@@ -23,6 +30,8 @@ export interface ServerParts {
   readonly clock: Clock;
   /** Absent: nobody counts. */
   readonly observer?: RequestObserver;
+  /** Absent: nobody is to be notified. */
+  readonly pulls?: PullListener;
   /** Absent: ready as long as it listens. */
   readonly readiness?: Readiness;
 }
@@ -54,6 +63,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     logger,
     clock: parts.clock,
     observer: parts.observer ?? null,
+    pulls: parts.pulls ?? null,
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
   const listener: Listener = {

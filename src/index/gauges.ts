@@ -15,6 +15,7 @@ const countStatements: Readonly<Record<Countable, string>> = {
   "blob-candidates": pageOf("id", "blob_candidates WHERE id > ?1"),
   "manifest-candidates": pageOf("id", "manifest_candidates WHERE id > ?1"),
   uploads: pageOf("id", "uploads WHERE id > ?1"),
+  events: pageOf("id", "events WHERE id > ?1"),
 };
 
 /** Before every key of the kind. */
@@ -23,6 +24,7 @@ const first: Readonly<Record<Countable, string | number>> = {
   "blob-candidates": 0,
   "manifest-candidates": 0,
   uploads: "",
+  events: 0,
 };
 
 function pageOf(key: string, rows: string): string {

@@ -5,6 +5,7 @@ import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deleting from "./deleting.ts";
 import * as deletions from "./deletions.ts";
+import * as events from "./events.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
 import type { Room } from "./room.ts";
@@ -56,6 +57,9 @@ export const operations = {
   loseBytes: on(comparing.loseBytes),
   recordProblems: on(comparing.recordProblems),
   setMeta: on(comparing.setMeta),
+  setEventEndpoints: on(events.setEventEndpoints),
+  settleEvents: on(events.settleEvents),
+  queueEvents: on(events.queueEvents),
   absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>
     comparing.absorb(sql, probe, work),
 } as const;
@@ -71,6 +75,7 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "findAndLeaseBlob",
   "findAndLeaseManifest",
   "acceptManifest",
+  "queueEvents",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

@@ -36,6 +36,8 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   // Metrics are read every few seconds, while requests wait.
   "gauges",
   "countPage",
+  "nextEvents",
+  "settleEvents",
 ]);
 
 type Allowed = readonly (readonly [step: RegExp, because: string])[];
@@ -48,6 +50,8 @@ const allowedOnRequest: Allowed = [
   [/^SEARCH leases .*\(repository_id=\? AND caller=\?\)$/, "one caller's leases in one repository"],
   [/ manifests_unreadable \(repository_id=\?\)$/, "manifests that cannot be read are few"],
   [/ repositories_listed \(name>\?\)$/, "a page"],
+  [/^SCAN event_endpoints$/, "as many as the configuration names"],
+  [/^SEARCH events .*\(rowid[<>]\?\)$/, "a page, or what everybody has had"],
   [/^SEARCH (blob_candidates|manifest_candidates|uploads) .*\((rowid|id)>\?\)$/, "a page"],
   [/^USE TEMP B-TREE FOR ORDER BY$/, "sorts one subject's referrers"],
   [/^USE TEMP B-TREE FOR (UNION|DISTINCT)$/, "at most the manifests that need one blob"],
@@ -63,6 +67,7 @@ const isLettingGo = (text: string): boolean =>
 /** Elsewhere: steps whose cost follows the whole of a table, each with the reason why it may. */
 const allowedElsewhere: Allowed = [
   ...allowedOnRequest,
+  [/^SCAN (json_each VIRTUAL TABLE INDEX 1:|sqlite_sequence)$/, "names of endpoints; of tables"],
   [/^SCAN (v|\d+-ROW VALUES CLAUSE)$/, "the values that were given"],
   [/^SCAN redo$/, "the oldest records, in order, as many as asked"],
   [/^SCAN (c|repository_candidates)$/, "repositories that may be empty, as many as asked"],
@@ -109,6 +114,7 @@ async function runEverything(): Promise<void> {
   const index = named(fixture.index);
   const world = new World({ ...fixture, index });
   const terms = (): ReturnType<World["terms"]> => world.terms();
+  await index.setEventEndpoints(["one", "two"]);
   for (const round of [1, 2]) {
     const upload = { id: `one ${round}`, repository: repo("a"), startedAtMs: 1, terms: terms() };
     await index.beginUpload(upload);
@@ -147,11 +153,16 @@ async function runEverything(): Promise<void> {
     await index.isCondemned(blobNo(2));
     await index.totals();
     await index.gauges();
+    const page = await index.nextEvents("one", 9);
+    await index.settleEvents("one", page?.at(-1)?.position ?? 0);
+    await index.queueEvents([]);
+    await index.setEventEndpoints(round === 1 ? ["one"] : []);
     for (const what of [
       "repositories",
       "blob-candidates",
       "manifest-candidates",
       "uploads",
+      "events",
     ] as const) {
       await index.countPage({ what, after: null, limit: 9 });
     }

@@ -227,6 +227,13 @@ const reserve = `
 CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
 `;
 
+/** What has happened, for those who are to be notified (events.ts); a rebuild of the facts leaves it alone. */
+const events = `
+CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL) STRICT;
+-- Who is to have them, and the last one that each has had.
+CREATE TABLE event_endpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
   (match) => match[1] ?? "",
@@ -236,4 +243,4 @@ export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\
 export const factSchema = facts;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts, deletions + runs, reserve];
+export const migrations: readonly string[] = [own + facts, deletions + runs, reserve, events];

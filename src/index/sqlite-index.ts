@@ -9,6 +9,7 @@ import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
+import { nextEvents } from "./events.ts";
 import { countPage, gauges } from "./gauges.ts";
 import { InlineWriter } from "./inline-writer.ts";
 import * as lookups from "./lookups.ts";
@@ -66,6 +67,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...collectionOf(access),
     ...comparisonOf(access),
     ...metricsOf(access),
+    ...eventsOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -246,5 +248,14 @@ function metricsOf(access: Access) {
   return {
     gauges: async () => ({ ...(await look()), cache: access.cacheCounts() }),
     countPage: access.read(countPage),
+  } satisfies Partial<Index>;
+}
+
+function eventsOf(access: Access) {
+  return {
+    setEventEndpoints: access.write("setEventEndpoints"),
+    nextEvents: access.readAll(nextEvents),
+    settleEvents: access.write("settleEvents"),
+    queueEvents: access.write("queueEvents"),
   } satisfies Partial<Index>;
 }

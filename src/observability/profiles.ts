@@ -2,6 +2,8 @@
 // browser open. One at a time, of bounded length, with a rest after each: a profile slows everything
 // down a little, and a snapshot holds the event loop up while it is made.
 
+import { sleep } from "../registry/ports/clock.ts";
+
 /** A minute tells what an hour would. */
 const profileSecondsMax = 60;
 /** Between the end of one and the start of the next. */
@@ -67,18 +69,4 @@ async function cpuProfile(ms: number, signal: AbortSignal): Promise<string> {
   } finally {
     session.disconnect();
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    timer.unref();
-    if (signal.aborted) done();
-    else signal.addEventListener("abort", done, { once: true });
-  });
 }

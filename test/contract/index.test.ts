@@ -4,6 +4,7 @@ import { condemnContract, removalContract } from "./index/collecting-contract.ts
 import { absorbContract, unreadableContract } from "./index/comparing-contract.ts";
 import { deleteContract, redoContract } from "./index/deleting-contract.ts";
 import { deletionsContract } from "./index/deletions-contract.ts";
+import { eventsContract } from "./index/events-contract.ts";
 import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { leaseContract } from "./index/leases-contract.ts";
 import { metricsContract } from "./index/metrics-contract.ts";
@@ -32,5 +33,6 @@ for (const driver of [memoryDriver, fileDriver]) {
     runsContract(driver);
     queueContract(driver);
     metricsContract(driver);
+    eventsContract(driver);
   });
 }

@@ -83,6 +83,10 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   hasUnlistable: "looks",
   gauges: "looks",
   countPage: "looks",
+  setEventEndpoints: "changes",
+  nextEvents: "looks",
+  settleEvents: "changes",
+  queueEvents: "changes",
 };
 
 type Method = (...args: readonly unknown[]) => Promise<unknown>;

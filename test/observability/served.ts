@@ -27,10 +27,10 @@ export const silentLogs: Logs = {
 /** @param more sections at the top level; `http` and `storage` are there already. */
 export async function startServed(
   more = "",
-  options: { readonly debug?: string; readonly logs?: Logs } = {},
+  options: { readonly debug?: string; readonly logs?: Logs; readonly root?: string } = {},
 ): Promise<Served> {
   const directory = mkdtempSync(join(tmpdir(), "plimsoll-observed-"));
-  const root = join(directory, "root");
+  const root = options.root ?? join(directory, "root");
   const path = join(directory, "config.yml");
   writeFileSync(
     path,

@@ -35,6 +35,7 @@ export class StateMetrics {
       manifests: gauge("manifests"),
       repositories: gauge("repositories"),
       upload_sessions: gauge("upload_sessions"),
+      notifications_queue_length: gauge("notifications_queue_length"),
     };
     const labelNames = ["queue"] as const;
     this.#queue = new Gauge({
@@ -84,6 +85,7 @@ export class StateMetrics {
     this.#cache("content", contentCache);
     this.#gauges.repositories.set(await this.#count("repositories"));
     this.#gauges.upload_sessions.set(await this.#count("uploads"));
+    this.#gauges.notifications_queue_length.set(await this.#count("events"));
     this.#queue.set({ queue: "blobs" }, await this.#count("blob-candidates"));
     this.#queue.set({ queue: "manifests" }, await this.#count("manifest-candidates"));
   }
@@ -115,6 +117,7 @@ const helps = {
   manifests: "Manifests over all repositories: one in two repositories counts twice.",
   repositories: "Repositories that hold a manifest.",
   upload_sessions: "Upload sessions that are open, whether they receive bytes or not.",
+  notifications_queue_length: "Events that some endpoint has not had yet; at most 50,000 are kept.",
 } as const;
 type GaugeName = keyof typeof helps;
 

@@ -21,6 +21,7 @@ import type {
 } from "./facts.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
+import type { EventIndex } from "./event-index.ts";
 import type { MetricsIndex } from "./metrics-index.ts";
 
 /** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
@@ -77,10 +78,11 @@ export interface RestorableDeletion {
 
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
+export type * from "./event-index.ts";
 export type * from "./facts.ts";
 export type * from "./metrics-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex, MetricsIndex {
+export interface Index extends CollectionIndex, ComparisonIndex, EventIndex, MetricsIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */

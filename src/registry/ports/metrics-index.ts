@@ -19,8 +19,12 @@ export interface IndexGauges {
   readonly cache: CacheCounts;
 }
 
-/** `repositories`: those that are listed. Candidates: of either queue, due or not. */
-export type Countable = "repositories" | "blob-candidates" | "manifest-candidates" | "uploads";
+/**
+ * `repositories`: those that are listed. Candidates: of either queue, due or not. `events`: those that
+ * some endpoint has not had.
+ */
+export type Countable =
+  "repositories" | "blob-candidates" | "manifest-candidates" | "uploads" | "events";
 
 export interface CountPage {
   readonly what: Countable;

@@ -1,0 +1,61 @@
+// Answers a request while somebody is to be notified: the changes that it makes know which request they
+// are made for, and what it pulls is told of.
+import { isDigest, isTag } from "../oci/index.ts";
+import { type RequestOrigin, requestOrigin } from "../registry/ports/request-origin.ts";
+import type { Call, Env } from "./context.ts";
+import { type Peer, remoteOf } from "./peer.ts";
+import type { PullListener } from "./ports.ts";
+import type { Reply } from "./reply.ts";
+import type { Route } from "./route.ts";
+import { handleV2 } from "./v2/index.ts";
+
+interface Notified {
+  readonly env: Env;
+  readonly call: Call;
+  readonly route: Route;
+  readonly pulls: PullListener;
+}
+
+export async function answerNotified(
+  { env, call, route, pulls }: Notified,
+  from: { readonly requestId: string; readonly peer: Peer | null },
+): Promise<Reply> {
+  const { request } = call;
+  const origin: RequestOrigin = {
+    requestId: from.requestId,
+    addr: remoteOf(from.peer),
+    host: clipped(request.headers.get("host")),
+    method: request.method,
+    userAgent: clipped(request.headers.get("user-agent")),
+    user: "",
+    base: env.locations.base(request),
+  };
+  const reply = await requestOrigin.run(origin, async () => await handleV2(env, call, route));
+  // A part of a blob goes on with what has been told of.
+  if (request.method === "GET" && reply.status === 200) tellPull({ route, reply, origin }, pulls);
+  return reply;
+}
+
+/** It is kept with every event, for as long as an endpoint is away. */
+function clipped(header: string | null): string {
+  return (header ?? "").slice(0, 512);
+}
+
+function tellPull(
+  { route, reply, origin }: { route: Route; reply: Reply; origin: RequestOrigin },
+  pulls: PullListener,
+): void {
+  if (route.kind !== "manifest" && route.kind !== "blob") return;
+  const digest = reply.headers["Docker-Content-Digest"];
+  if (digest === undefined || !isDigest(digest)) return;
+  const asked = route.kind === "manifest" ? route.reference : "";
+  pulls.pulled({
+    what: route.kind,
+    repository: route.repository,
+    digest,
+    tag: isTag(asked) ? asked : null,
+    mediaType: reply.headers["Content-Type"] ?? "",
+    sizeBytes: reply.sizeBytes ?? 0,
+    origin,
+  });
+}
