@@ -3,11 +3,13 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { observe } from "../../src/compose-observed.ts";
 import { serve } from "../../src/compose.ts";
 import { type Config, loadConfig } from "../../src/config/index.ts";
 import { ServingReadiness } from "../../src/http/index.ts";
+import { silentLogger } from "../../src/observability/logger.ts";
 import { rejection } from "../http/harness.ts";
-import { silentLogs, startServed } from "./served.ts";
+import { sampleOf, silentLogs, startServed } from "./served.ts";
 
 async function told(url: string, init?: RequestInit): Promise<[number, string]> {
   const response = await fetch(url, init);
@@ -114,6 +116,21 @@ describe("probes", () => {
 });
 
 describe("a start", () => {
+  test("can be watched from its first moment on: alive, not ready", async () => {
+    await using served = await startServed();
+    const { config } = loadConfig({ path: join(served.root, "..", "config.yml"), env: {} });
+    const observed = await observe(config, silentLogger);
+    const origin = `http://${observed.debugServer?.address}`;
+    expect(await told(`${origin}/livez`)).toEqual([200, "ok\n"]);
+    expect(await told(`${origin}/readyz`)).toEqual([503, "starting\n"]);
+    expect(await told(`${origin}/debug/health`)).toEqual([200, "{}"]);
+    const [status, metrics] = await told(`${origin}/metrics`);
+    expect([status, sampleOf(metrics, "plimsoll_index_up")]).toEqual([200, 0]);
+    observed.stopping();
+    expect(await told(`${origin}/readyz`)).toEqual([503, "stopping\n"]);
+    await observed.stop();
+  });
+
   test("of a second server on the same root is refused as that, not for its debug address", async () => {
     await using served = await startServed();
     const path = join(served.root, "..", "config.yml");
