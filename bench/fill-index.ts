@@ -26,6 +26,10 @@ export async function fillIndex(root: string, blobs: number): Promise<void> {
       SELECT ${select}`);
   };
   database.run("PRAGMA synchronous = OFF; BEGIN");
+  // What they use is counted when the index is opened, as after any bulk write.
+  database.run(
+    "UPDATE usage_totals SET counted_repository = 0, counted_manifest = 0, summed_repository = 0",
+  );
   rows(
     "blobs (id, digest, size, state)",
     images * blobsPerImage,

@@ -3,8 +3,10 @@
 import { join, resolve } from "node:path";
 import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
-import { manifestValidation } from "./config-mapping.ts";
-import { Collector, logRun, pauseFor } from "./gc/index.ts";
+import { diskWatchOf } from "./compose-pressure.ts";
+import { pullLogOf, retentionOf } from "./compose-retention.ts";
+import { boundsOf, serviceOptions } from "./config-mapping.ts";
+import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
 import type { Logger } from "./observability/index.ts";
@@ -13,20 +15,26 @@ import type { Asker } from "./owner/control-socket.ts";
 import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
 import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
+import type { DiskWatch } from "./pressure/index.ts";
+import { auditTo } from "./registry/audit.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
+import { unboundedLoad } from "./registry/load-line.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index, RunRecord } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
+import type { PullLog } from "./registry/pull-log.ts";
 import type { Reports } from "./registry/services.ts";
 import { TreeFollower } from "./registry/tree-follower.ts";
 import { UploadExpiry } from "./registry/upload-expiry.ts";
+import type { Retention } from "./retention/index.ts";
 import { openIndexOrSetAside, renewalOf, suspectDamage } from "./renewal.ts";
 import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
 import { MemoryStorage } from "./storage/memory.ts";
 import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
 import { TreeLook } from "./takeover/look.ts";
+import { UsageReports } from "./usage/index.ts";
 
 /** A root that this process owns, with everything that works on it. */
 export interface OpenRoot {
@@ -38,9 +46,13 @@ export interface OpenRoot {
   readonly services: RegistryServices;
   readonly follower: TreeFollower;
   readonly collector: Collector;
+  readonly usage: UsageReports;
   /** Null when abandoned uploads are left alone. */
   readonly expiry: UploadExpiry | null;
   readonly agreement: Agreement;
+  /** Null: how full the storage gets is not watched. */
+  readonly watch: DiskWatch | null;
+  readonly retention: Retention;
   /** Where this process listens, for the messages of those who come later. */
   announce(address: string): void;
   /** Resolves when the root cannot be worked on any more. */
@@ -145,11 +157,13 @@ export async function openRoot(
   const owned = await own(config, logger, options.command);
   const root = composeRoot(config, logger, watched(owned, options.watch));
   options.signal?.addEventListener("abort", () => void root.agreement.stop());
+  const { readOnly } = config.storage.maintenance;
+  const start: Start = { logger, readOnly: readOnly.enabled, ...options };
   try {
-    await prepare(owned, root, { logger, ...options }).catch(async (error: unknown) => {
+    await prepare(owned, root, start).catch(async (error: unknown) => {
       // Damage that the start has met: it has been mended by then.
       if ((await owned.renewable?.renewed()) !== true) throw error;
-      await prepare(owned, root, { logger, ...options });
+      await prepare(owned, root, start);
     });
     return root;
   } catch (error) {
@@ -168,6 +182,7 @@ interface Opening {
 }
 
 interface Start extends Opening {
+  readonly readOnly: boolean;
   readonly logger: Logger;
 }
 
@@ -180,13 +195,23 @@ async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void
   // What the tree still owes comes first: only then may the two be compared (INV-2).
   await catchUpAsFits(root.follower, logger);
   await owned.index.interruptRuns(systemClock.now());
+  if (!start.readOnly) await owned.index.beginPullTimes(systemClock.now());
   if (isRebuild) {
     await root.agreement.rebuild(signal, await reindexProgress(root.index, start.asked));
   }
   // A comparison would mend what verify is to find, and a server answers before it begins to compare.
-  else if (command !== "garbage-collect") await root.agreement.buildIfIncomplete();
+  else if (!needsAgreement.has(command)) await root.agreement.buildIfIncomplete();
   else await root.agreement.begin();
 }
+
+/** What removes things, foretells that, or brings them back: it has to know all that the tree has (INV-8). */
+const needsAgreement: ReadonlySet<string> = new Set([
+  "garbage-collect",
+  "delete",
+  "restore",
+  "retention-preview",
+  "retention-apply",
+]);
 
 const never = new AbortController().signal;
 
@@ -221,6 +246,8 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
       suspectDamage(renewable, error);
     },
   });
+  const watch = diskWatchOf(config, { index, storage, rootDirectory, clock }, logTo(logger));
+  const pulls = pullLogOf(config, { index, clock, reports });
   const services = createRegistry({
     index,
     storage,
@@ -230,28 +257,23 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     followTree: () => {
       follower.wake();
     },
+    ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
-    options: {
-      graceMs: config.gc.graceMs,
-      keepDeletedMs: config.gc.keepDeletedMs,
-      readOnly: config.storage.maintenance.readOnly.enabled,
-      validation: manifestValidation(config),
-    },
+    bounds: boundsOf(config),
+    loadLine: watch ?? unboundedLoad,
+    audit: auditTo(logger),
+    options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
-  const collector = new Collector({
-    index,
-    storage,
-    locks,
-    clock,
-    tree: follower,
-    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
-    logRun: (record) => {
+  const collector = collectorOf(
+    { index, storage, locks, clock, tree: follower },
+    expiry,
+    (record) => {
       logRun(record, logger);
       owned.watch?.collectionEnded(record);
     },
-    pause: pauseFor,
-  });
+  );
+  const usage = new UsageReports({ index, storage, clock, pause: pauseFor });
   const failing = Promise.withResolvers<Error>();
   const renewal = { storage, reports, tree, collector, follower, log: logTo(logger) };
   renewable?.renewBy(renewalOf({ ...renewal, failed: failing.resolve }));
@@ -263,22 +285,41 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     services,
     follower,
     collector,
+    usage,
     expiry,
     agreement,
+    watch,
+    retention: retentionOf(config, { index, pulls, follower }, logger),
     announce: (address) => lock?.announce(address),
     failed: failing.promise,
-    close: () => closeRoot({ agreement, collector, services, follower }, owned),
+    close: () => closeRoot({ agreement, collector, services, follower, pulls }, owned),
   };
 }
 
+function collectorOf(
+  parts: Pick<CollectionParts, "index" | "storage" | "locks" | "clock" | "tree">,
+  expiry: UploadExpiry | null,
+  tellOf: (record: RunRecord) => void,
+): Collector {
+  return new Collector({
+    ...parts,
+    expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
+    logRun: tellOf,
+    pause: pauseFor,
+  });
+}
+
 async function closeRoot(
-  parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower">,
+  parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower"> & {
+    readonly pulls: PullLog | null;
+  },
   { index, lock }: Owned,
 ): Promise<void> {
   try {
     await parts.agreement.stop();
     await parts.collector.stop();
     await parts.services.uploads.settle();
+    await parts.pulls?.stop();
     await parts.follower.stop();
     await parts.follower.catchUp();
   } finally {

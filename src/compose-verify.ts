@@ -126,6 +126,7 @@ function repairParts(root: VerifiedRoot, signal: AbortSignal): RepairParts {
       const options = { nowMs: clock.now(), recheck: true };
       return (await patiently(() => index.absorb([difference], options), signal)) > 0;
     },
+    recountUsage: (repository) => patiently(() => index.recountUsage(repository), signal),
     requeue: async () => {
       for (const what of ["blobs", "layers"] as const) {
         let after: string | null = null;

@@ -1,6 +1,9 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself. How a root is opened: compose-root.ts.
+import { ApiServices } from "./compose-api.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
+import { pressureOn } from "./compose-pressure.ts";
+import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
@@ -19,6 +22,8 @@ import {
 import { refuseIfOwned, RootOwnedError } from "./owner/owner-lock.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
+import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
+import { tellUsage, UsageRecorder } from "./usage/index.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -57,10 +62,15 @@ interface Start {
 
 async function serveObserved({ config, logs, signal, observed }: Start): Promise<Serving> {
   const { logger } = logs;
-  const { health, observer, readiness, watch } = observed;
+  const { health, readiness, watch } = observed;
   const root = await openRoot(config, logger, { command: "serve", signal, watch });
   const { expiry, tree } = root;
   const schedule = collectionSchedule(config, root, logger);
+  const retention = retentionSchedule(config, root, logger);
+  const applyRetention = retentionUnderPressure(config, root.retention);
+  const pressure = pressureOn(root, config, { log: logTo(logger), applyRetention });
+  const recorder = usageRecorder(root, logger);
+  const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
   let server: RunningServer | null = null;
@@ -69,14 +79,10 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
     observed.rootOpened(root);
     await notifier.start();
     server = await startServer({
+      ...observedParts(observed, logs),
       registry: root.services,
       options: httpOptions(config),
-      health,
-      readiness,
-      logger,
-      accessLog: logs.accessLog,
-      clock: systemClock,
-      ...(observer === null ? {} : { observer }),
+      api: config.http.api.enabled ? api.parts : null,
       ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
     const { address } = server;
@@ -86,7 +92,10 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
     health.start();
     expiry?.start();
     schedule?.start();
+    retention?.start();
+    recorder.start();
     scrub?.start(root.agreement.wait(signal));
+    await pressure.start();
     readiness.serving(() => root.index.rootId());
     return {
       address,
@@ -96,9 +105,15 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
         observed.stopping();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
+        const retained = retention?.stop();
+        const relieved = pressure.stop();
+        await recorder.stop();
         await control?.stop();
+        await api.stop();
         await expiry?.stop();
         await collected;
+        await retained;
+        await relieved;
         await scrub?.stop();
         await server?.stop();
         await notifier.stop();
@@ -112,6 +127,18 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
     await root.close();
     throw error;
   }
+}
+
+/** What the server tells whom, and whom it asks how things are. */
+function observedParts({ health, observer, readiness }: Observed, logs: Logs) {
+  return {
+    health,
+    readiness,
+    logger: logs.logger,
+    accessLog: logs.accessLog,
+    clock: systemClock,
+    ...(observer === null ? {} : { observer }),
+  };
 }
 
 function controlOf(root: OpenRoot): ControlServer | null {
@@ -137,8 +164,18 @@ async function runCommand(
       const report = await root.collector.collect(options, asker.tell, asker.signal);
       return report.ok ? 0 : 1;
     }
+    case "delete":
+      await root.agreement.wait(asker.signal);
+      return await runDelete(root.services.deletions, request.options, asker);
+    case "restore":
+      await root.agreement.wait(asker.signal);
+      return await runRestore(root.services.restores, request.options, asker);
+    case "restore-list":
+      return await tellDeletions(root.services.deletions, request.options, asker);
     case "garbage-collect-history":
       return await tellHistory(root.index, request.options, asker);
+    case "usage":
+      return await tellUsage(root.usage, request.options, asker);
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
@@ -147,6 +184,11 @@ async function runCommand(
         request.options,
         asker,
       );
+    case "retention-preview":
+    case "retention-apply": {
+      const what = request.command === "retention-apply" ? "apply" : "preview";
+      return await runRetention(root, { what, options: request.options }, asker);
+    }
     case "reindex":
       await root.agreement.compareAgain(
         asker.signal,
@@ -201,6 +243,15 @@ export async function runOnRoot(
       await Bun.sleep(ownerRetryMs);
     }
   }
+}
+
+function usageRecorder({ index }: OpenRoot, logger: Logger): UsageRecorder {
+  return new UsageRecorder({
+    index,
+    clock: systemClock,
+    timers: systemTimers,
+    warn: logTo(logger).warn,
+  });
 }
 
 function collectionSchedule(

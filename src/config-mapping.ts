@@ -2,7 +2,8 @@
 import type { Config } from "./config/index.ts";
 import type { ScheduleOptions } from "./gc/index.ts";
 import { bodySilenceMs, type HttpOptions } from "./http/index.ts";
-import type { ManifestValidation } from "./registry/services.ts";
+import { Bounds } from "./registry/bounds.ts";
+import type { ManifestValidation, ServiceOptions } from "./registry/services.ts";
 
 export function manifestValidation(config: Config): ManifestValidation {
   const { enabled, manifests } = config.validation;
@@ -22,12 +23,25 @@ export function manifestValidation(config: Config): ManifestValidation {
   };
 }
 
+export function serviceOptions(config: Config): ServiceOptions {
+  const { gc, storage } = config;
+  return {
+    deleteEnabled: storage.delete.enabled,
+    graceMs: gc.graceMs,
+    keepDeletedMs: gc.keepDeletedMs,
+    readOnly: storage.maintenance.readOnly.enabled,
+    validation: manifestValidation(config),
+  };
+}
+
+export function boundsOf({ immutable, quotas }: Config): Bounds {
+  return new Bounds({ immutable, quotas });
+}
+
 /** Null: the server does not collect by itself. */
 export function scheduleOptions(config: Config): ScheduleOptions | null {
   const { gc, storage } = config;
-  const { readOnly, uploadPurging } = storage.maintenance;
-  if (!gc.enabled || readOnly.enabled) return null;
-  const purges = uploadPurging.enabled && !uploadPurging.dryRun;
+  if (!gc.enabled || storage.maintenance.readOnly.enabled) return null;
   return {
     intervalMs: gc.intervalMs,
     window: gc.window,
@@ -37,8 +51,14 @@ export function scheduleOptions(config: Config): ScheduleOptions | null {
     untagged: gc.untagged,
     keepDeletedMs: gc.keepDeletedMs,
     foreignGraceMs: gc.graceMs,
-    uploadAgeMs: purges ? uploadPurging.ageMs : null,
+    uploadAgeMs: uploadAgeMs(config),
   };
+}
+
+/** Null: abandoned uploads are left alone. */
+export function uploadAgeMs({ storage }: Config): number | null {
+  const { enabled, dryRun, ageMs } = storage.maintenance.uploadPurging;
+  return enabled && !dryRun ? ageMs : null;
 }
 
 export function httpOptions(config: Config): HttpOptions {

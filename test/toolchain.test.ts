@@ -157,7 +157,9 @@ beforeAll(() => {
     devDependencies: Record<string, string>;
   };
   manifest.dependencies = {};
-  delete manifest.devDependencies["fast-check"];
+  for (const name of ["fast-check", "ajv", "@seriousme/openapi-schema-validator"]) {
+    Reflect.deleteProperty(manifest.devDependencies, name);
+  }
   write("package.json", `${JSON.stringify(manifest, null, 2)}\n`);
   symlinkSync(join(repositoryRoot, "node_modules"), join(project, "node_modules"));
   for (const [path, source] of Object.entries(faultless)) write(path, source);

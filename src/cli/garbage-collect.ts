@@ -1,6 +1,5 @@
 // `registry garbage-collect [flags] [config.yml]`: collects now, and prints what the classic command
 // prints, on the same streams, and then what came of it.
-import { userInfo } from "node:os";
 import { CollectionDocument, type CollectionEvent, collectionLines } from "../gc/index.ts";
 import { RunHistory, runLines } from "../gc/index.ts";
 import type { RunEntry } from "../registry/ports/index.ts";
@@ -11,6 +10,7 @@ import {
 } from "./garbage-collect-options.ts";
 import { CollectionProgress } from "./collection-progress.ts";
 import { type Output, runRootCommand } from "./root-command.ts";
+import { userName } from "./user-name.ts";
 
 export async function runGarbageCollect(
   path: string | undefined,
@@ -71,16 +71,6 @@ async function printHistory(
   });
   if (flags.json === true && code === 0) process.stdout.write(`${history.toJson()}\n`);
   return code;
-}
-
-/** Null: the system has no name for who runs this. */
-function userName(): string | null {
-  try {
-    return userInfo().username;
-  } catch {
-    // A container's user often is a number alone.
-    return null;
-  }
 }
 
 function streamsOf({ logger, bar }: Output): Parameters<typeof collectionLines>[0] {

@@ -4,11 +4,15 @@ import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { withPlainSwitches } from "./classic-flags.ts";
 import { runConfig } from "./config.ts";
+import { type DeleteFlags, runDelete } from "./delete.ts";
 import { runGarbageCollect } from "./garbage-collect.ts";
 import type { GarbageCollectFlags } from "./garbage-collect-options.ts";
 import * as help from "./help-texts.ts";
 import { runReindex } from "./reindex.ts";
+import { type RestoreFlags, runRestore } from "./restore.ts";
+import { type RetentionFlags, runRetention } from "./retention.ts";
 import { runServe } from "./serve.ts";
+import { runUsage, type UsageFlags } from "./usage.ts";
 import { runVerify, type VerifyFlags } from "./verify.ts";
 
 /** Takes the exit code of the command that was given. */
@@ -33,6 +37,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     });
   addGarbageCollect(program, finish);
   addVerify(program, finish);
+  addDelete(program, finish);
+  addRestore(program, finish);
+  addRetention(program, finish);
+  addUsage(program, finish);
   program
     .command("reindex")
     .description("build the index again from the tree")
@@ -103,9 +111,86 @@ function addVerify(program: Command, finish: Finish): void {
     });
 }
 
+function addDelete(program: Command, finish: Finish): void {
+  program
+    .command("delete")
+    .description("delete tags, images or whole repositories, so that it can be undone for a while")
+    .argument("<names...>", "repository[:tag|@digest]…, then perhaps the configuration")
+    .option("-d, --dry-run", "show what would go, and delete nothing")
+    .option("--yes", "delete whole repositories, too")
+    .option("--json", "print one JSON document a name")
+    .addHelpText("after", help.deleteHelp)
+    .action(async (names: readonly string[], flags: DeleteFlags) => {
+      finish(await runDelete(names, flags, packageJson.version));
+    });
+}
+
+function addRestore(program: Command, finish: Finish): void {
+  program
+    .command("restore")
+    .description("bring back what was deleted; --list shows what can be")
+    .argument("[names...]", "repository[:tag|@digest]…, then perhaps the configuration")
+    .option("--list", "show what can be restored, the youngest first, and restore nothing")
+    .option("--repository <glob>", "with --list: only of these; may be given again", gather, [])
+    .option("-d, --dry-run", "show what would be restored, and restore nothing")
+    .option("--force-tags", "move tags that name something else by now")
+    .option("--json", "print one JSON document a line")
+    .addHelpText("after", help.restoreHelp)
+    .action(async (names: readonly string[], flags: RestoreFlags) => {
+      finish(await runRestore(names, flags, packageJson.version));
+    });
+}
+
+/** Of a flag that may be given more than once. */
+function gather(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function addRetention(program: Command, finish: Finish): void {
+  const retention = program
+    .command("retention")
+    .description("keep what the retention rules keep: show what would go, or remove it")
+    .addHelpText("after", help.retentionHelp);
+  const texts = {
+    preview: "show tag by tag what would go, by which rule, and the bytes; remove nothing",
+    apply: "remove what the rules do not keep",
+  } as const;
+  for (const what of ["preview", "apply"] as const) {
+    retention
+      .command(what)
+      .description(texts[what])
+      .argument("[config.yml]", "the configuration")
+      .option("--rule <name>", "only this rule; what others judge stays")
+      .option("--repository <glob>", "only these repositories; may be given again", gather)
+      .option("--all", "also print every tag that stays, and what keeps it")
+      .option("--json", "print one JSON document a line, the summary last")
+      .addHelpText("after", help.retentionHelp)
+      .action(async (path: string | undefined, flags: RetentionFlags) => {
+        finish(await runRetention(what, { path, flags }, packageJson.version));
+      });
+  }
+}
+
+function addUsage(program: Command, finish: Finish): void {
+  program
+    .command("usage")
+    .description("show who uses the disk, and what deleting would give back")
+    .argument("[config.yml]", "the configuration")
+    .option("--repository <globs...>", "only these repositories; of a single one, more about it")
+    .option("--top <rows>", "how many (default: 20)")
+    .option("--by <order>", "repository, tag, blob or age (default: repository)")
+    .option("--delete-preview <targets...>", "what deleting NAME, NAME:TAG or NAME@DIGEST frees")
+    .option("--json", "print a JSON document; of a preview, one a line")
+    .addHelpText("after", help.usageHelp)
+    .action(async (path: string | undefined, flags: UsageFlags) => {
+      finish(await runUsage(path, flags, packageJson.version));
+    });
+}
+
 function plainArguments(program: Command, argv: readonly string[]): readonly string[] {
   const command = program.commands.find((one) => one.name() === argv[0]);
   if (command === undefined) return argv;
-  const switches = command.options.filter((option) => option.isBoolean());
+  const options = [command, ...command.commands].flatMap((one) => one.options);
+  const switches = options.filter((option) => option.isBoolean());
   return withPlainSwitches(argv, switches);
 }

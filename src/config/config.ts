@@ -1,6 +1,7 @@
 // What the configuration says once it is read: every key that the registry honours, every default
 // filled in, units in the names. Keys that are accepted without effect do not appear here;
 // docs/configuration.md lists them.
+import type { NameGlobs } from "../oci/index.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import type { DailyWindow } from "./time-window.ts";
 
@@ -26,7 +27,22 @@ export interface UploadPurgingConfig {
   readonly dryRun: boolean;
 }
 
+/** Of what can be used, in percent; each at most the next. */
+export interface WatermarkConfig {
+  readonly warnPercent: number;
+  readonly collectPercent: number;
+  readonly refusePercent: number;
+}
+
+export interface LoadLineConfig {
+  readonly watermark: WatermarkConfig;
+  /** Of blobs and uploads; null: what counts is how full the file system is. */
+  readonly sizeBytesMax: number | null;
+}
+
 export interface StorageConfig {
+  /** Null: how full it gets is not watched. */
+  readonly loadLine: LoadLineConfig | null;
   readonly driver: StorageDriverConfig;
   readonly delete: { readonly enabled: boolean };
   readonly maintenance: {
@@ -52,6 +68,8 @@ export interface HttpConfig {
     readonly listen: ListenAddress | null;
     readonly prometheus: { readonly enabled: boolean; readonly path: string };
   };
+  /** Our own: the JSON API under `api/v1/`. */
+  readonly api: { readonly enabled: boolean };
 }
 
 export interface StorageHealthConfig {
@@ -172,6 +190,50 @@ export interface ScrubConfig {
   readonly rateBytes: number;
 }
 
+/** Tags that clients can neither move nor delete. */
+export interface ImmutableConfig {
+  readonly name: string;
+  readonly repositories: NameGlobs;
+  readonly tags: NameGlobs;
+}
+
+/** For each matching repository by itself. */
+export interface QuotaConfig {
+  readonly name: string;
+  readonly repositories: NameGlobs;
+  /** Only those that are there; at least one is. */
+  readonly limits: {
+    readonly bytes?: number;
+    readonly manifests?: number;
+    readonly tags?: number;
+  };
+  /** Named to whom it stops; null: nobody. */
+  readonly contact: string | null;
+}
+
+/** A rule by which tags and untagged manifests are removed. */
+export interface RetentionRuleConfig {
+  /** No other rule has it. */
+  readonly name: string;
+  readonly repositories: NameGlobs;
+  /** Null: it judges no tags, only untagged manifests. */
+  readonly tags: NameGlobs | null;
+  /** What any of these keeps, stays; null: not given. */
+  readonly keep: {
+    /** From 1 on. */
+    readonly newest: number | null;
+    readonly pushedWithinMs: number | null;
+    readonly pulledWithinMs: number | null;
+    readonly matching: NameGlobs | null;
+  };
+  /** Null: untagged manifests are left alone. */
+  readonly untaggedOlderThanMs: number | null;
+  /** More than 0. */
+  readonly intervalMs: number;
+  readonly onPressure: boolean;
+  readonly allowEmpty: boolean;
+}
+
 export interface Config {
   readonly log: LogConfig;
   readonly storage: StorageConfig;
@@ -183,6 +245,10 @@ export interface Config {
   readonly index: IndexConfig;
   readonly gc: GcConfig;
   readonly verify: { readonly scrub: ScrubConfig };
+  readonly immutable: readonly ImmutableConfig[];
+  readonly quotas: readonly QuotaConfig[];
+  /** The first one that matches a tag judges it. */
+  readonly retention: readonly RetentionRuleConfig[];
   /** Endpoints that are not disabled, by different names. */
   readonly notifications: readonly EndpointConfig[];
 }

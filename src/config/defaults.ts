@@ -2,7 +2,7 @@
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
 import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig } from "./config.ts";
 import type { ScrubConfig, StorageHealthConfig, UploadPurgingConfig } from "./config.ts";
-import type { ValidationConfig } from "./config.ts";
+import type { ValidationConfig, WatermarkConfig } from "./config.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -26,6 +26,9 @@ const http: HttpConfig = {
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
   debug: { listen: null, prometheus: { enabled: false, path: "/metrics" } },
+  // Who reaches /v2/ can see everything there, and delete it where that is enabled; what can be begun besides
+  // is what the server does by itself. Where it goes further: docs/api.md.
+  api: { enabled: true },
 };
 
 const uploadPurging: UploadPurgingConfig = {
@@ -77,7 +80,15 @@ const gc: GcConfig = {
 // tenth of what one old disk gives; at it, 30 days are enough for 50 TB.
 const scrub: ScrubConfig = { enabled: false, intervalMs: 30 * 24 * hour, rateBytes: 20_000_000 };
 
+// Our own. Only in effect once `storage.watermark` or `storage.maxsize` is given: a program that replaces
+// another one does not begin, unasked, to refuse pushes on a disk that has been 96% full for years.
+const watermark: WatermarkConfig = { warnPercent: 80, collectPercent: 90, refusePercent: 95 };
+// Once a day: what a rule keeps or not changes by days. Nothing is removed for space, and no repository
+// emptied, that nobody has asked for.
+const retention = { intervalMs: 24 * hour, onPressure: false, allowEmpty: false } as const;
+
 const storage = {
+  watermark,
   rootDirectory: "/var/lib/registry",
   deleteEnabled: false,
   readOnlyEnabled: false,
@@ -112,5 +123,6 @@ export const defaults = {
   gc,
   scrub,
   notifications,
+  retention,
   ...limits,
 } as const;

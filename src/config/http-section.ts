@@ -101,6 +101,7 @@ export const httpSection = z
     headers: headers.default(defaults.http.headers),
     draintimeout: duration.default(defaults.http.drainTimeoutMs),
     debug: debugWithMetrics.prefault({}),
+    api: z.strictObject({ enabled: flag.default(defaults.http.api.enabled) }).prefault({}),
     tls: notBuilt("http.tls"),
     // HTTP/1.1 is all that is spoken here, so switching HTTP/2 off is what is done anyway.
     http2: z.strictObject({ disabled: flag.optional() }).optional(),
@@ -123,6 +124,7 @@ export const httpSection = z
       headers: raw.headers,
       drainTimeoutMs: raw.draintimeout,
       debug: { listen: raw.debug.addr ?? null, prometheus: raw.debug.prometheus },
+      api: raw.api,
     };
   });
 

@@ -113,6 +113,7 @@ http:
   headers: {X-One: [a, b], X-Two: c}
   draintimeout: 1m
   debug: {addr: "127.0.0.1:5001", prometheus: {enabled: true, path: /m}}
+  api: {enabled: false}
 health: {storagedriver: {enabled: true, interval: 5s, threshold: 2}}
 catalog: {maxentries: 50}
 tags: {maxtags: 0}
@@ -133,6 +134,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
         accessLog: { disabled: true },
       },
       storage: {
+        loadLine: null,
         driver: { kind: "filesystem", rootDirectory: "/data" },
         delete: { enabled: false },
         maintenance: {
@@ -152,6 +154,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
           listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 },
           prometheus: { enabled: true, path: "/m" },
         },
+        api: { enabled: false },
       },
       health: {
         storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 },
@@ -175,6 +178,9 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       gc: { ...defaults.gc, graceMs: 0 },
       verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
       notifications: [],
+      immutable: [],
+      quotas: [],
+      retention: [],
     });
   });
 

@@ -2,9 +2,11 @@
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
 import type { Config, EndpointConfig, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
-import type { StorageConfig, TcpCheckConfig } from "./config.ts";
+import type { LoadLineConfig, RetentionRuleConfig, StorageConfig } from "./config.ts";
+import type { TcpCheckConfig } from "./config.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
+import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
@@ -52,6 +54,7 @@ function toClassic(config: Config): Record<string, unknown> {
         addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
         prometheus: http.debug.prometheus,
       },
+      api: http.api,
     },
     health: healthToClassic(health),
     catalog: { maxentries: config.catalog.maxEntries },
@@ -79,6 +82,41 @@ function toClassic(config: Config): Record<string, unknown> {
       },
     },
     notifications: { endpoints: config.notifications.map(endpointToClassic) },
+    immutable: config.immutable.map(({ name, repositories, tags }) => ({
+      name,
+      repositories: repositories.patterns,
+      tags: tags.patterns,
+    })),
+    quotas: config.quotas.map(({ name, repositories, limits, contact }) => ({
+      name,
+      repositories: repositories.patterns,
+      ...limits,
+      ...(limits.bytes === undefined ? {} : { bytes: formatByteSize(limits.bytes) }),
+      ...(contact === null ? {} : { contact }),
+    })),
+    retention: config.retention.map(ruleToClassic),
+  };
+}
+
+/** What was not given is left out: an empty list of globs would be refused. */
+function ruleToClassic(rule: RetentionRuleConfig): Record<string, unknown> {
+  const { newest, pushedWithinMs, pulledWithinMs, matching } = rule.keep;
+  const keep = {
+    ...(newest === null ? {} : { newest }),
+    ...(pushedWithinMs === null ? {} : { pushedwithin: formatLongDuration(pushedWithinMs) }),
+    ...(pulledWithinMs === null ? {} : { pulledwithin: formatLongDuration(pulledWithinMs) }),
+    ...(matching === null ? {} : { matching: matching.patterns }),
+  };
+  const olderThanMs = rule.untaggedOlderThanMs;
+  return {
+    name: rule.name,
+    repositories: rule.repositories.patterns,
+    ...(rule.tags === null ? {} : { tags: rule.tags.patterns }),
+    ...(Object.keys(keep).length === 0 ? {} : { keep }),
+    ...(olderThanMs === null ? {} : { untagged: { olderthan: formatLongDuration(olderThanMs) } }),
+    interval: formatLongDuration(rule.intervalMs),
+    onpressure: rule.onPressure,
+    allowempty: rule.allowEmpty,
   };
 }
 
@@ -145,6 +183,17 @@ function maskPassword(uri: string): string {
   return uri.replace(/\/\/[^/?#@]*@/, `//${mask}@`);
 }
 
+function loadLineToClassic({ watermark, sizeBytesMax }: LoadLineConfig): Record<string, unknown> {
+  return {
+    watermark: {
+      warn: `${watermark.warnPercent}%`,
+      collect: `${watermark.collectPercent}%`,
+      refuse: `${watermark.refusePercent}%`,
+    },
+    ...(sizeBytesMax === null ? {} : { maxsize: formatByteSize(sizeBytesMax) }),
+  };
+}
+
 function storageToClassic(storage: StorageConfig): Record<string, unknown> {
   const { readOnly, uploadPurging } = storage.maintenance;
   const { driver } = storage;
@@ -152,6 +201,7 @@ function storageToClassic(storage: StorageConfig): Record<string, unknown> {
     ...(driver.kind === "filesystem"
       ? { filesystem: { rootdirectory: driver.rootDirectory } }
       : { inmemory: {} }),
+    ...(storage.loadLine === null ? {} : loadLineToClassic(storage.loadLine)),
     delete: { enabled: storage.delete.enabled },
     maintenance: {
       readonly: { enabled: readOnly.enabled },

@@ -1,6 +1,7 @@
 // The whole configuration: every key that is known, in the classic's names, and what becomes of it.
 // Unknown keys are issues here (`unrecognized_keys`); load.ts makes warnings of them.
 import { z } from "zod";
+import { immutableSection, quotasSection } from "./bounds-sections.ts";
 import type { Config } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { gcSection } from "./gc-section.ts";
@@ -18,6 +19,7 @@ import {
 } from "./other-sections.ts";
 import { emptyMap, isRawMap } from "./raw-tree.ts";
 import type { RawValue } from "./raw-tree.ts";
+import { retentionSection } from "./retention-section.ts";
 import { storageSection } from "./storage-section.ts";
 import { scalar } from "./value-schemas.ts";
 
@@ -53,6 +55,9 @@ export const configSchema = z
     gc: gcSection,
     verify: verifySection,
     notifications: notificationsSection,
+    immutable: immutableSection,
+    quotas: quotasSection,
+    retention: retentionSection,
     ...unbuiltSections,
   })
   .transform((raw): Config => ({
@@ -67,6 +72,9 @@ export const configSchema = z
     gc: raw.gc,
     verify: raw.verify,
     notifications: raw.notifications,
+    immutable: raw.immutable,
+    quotas: raw.quotas,
+    retention: raw.retention,
   }));
 
 /** No kind of access control, or `none`. */

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { StorageConfig, StorageDriverConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
+import { loadLineOf, sizeMax, watermark } from "./load-line-keys.ts";
 import { notBuiltIssue } from "./not-built.ts";
 import { emptyMap, isRawMap } from "./raw-tree.ts";
 import type { RawMap } from "./raw-tree.ts";
@@ -17,7 +18,15 @@ import {
 import type { IssueHints } from "./value-schemas.ts";
 
 /** Keys of `storage` that are not drivers. */
-const generalKeys = new Set(["cache", "delete", "maintenance", "redirect", "tag"]);
+const generalKeys = new Set([
+  "cache",
+  "delete",
+  "maintenance",
+  "maxsize",
+  "redirect",
+  "tag",
+  "watermark",
+]);
 const builtDrivers = new Set(["filesystem", "inmemory"]);
 /** Drivers of the classic, 2.x and 3.x, other names for the same driver included. */
 const unbuiltDrivers = new Set(["s3", "s3aws", "s3goamz", "gcs", "azure", "swift", "oss", "rados"]);
@@ -72,8 +81,17 @@ const sections = z
       .optional(),
     delete: z.strictObject({ enabled: flag.default(defaults.storage.deleteEnabled) }).prefault({}),
     maintenance: maintenance.prefault({}),
+    maxsize: sizeMax.optional(),
+    watermark: watermark.optional(),
     redirect: z.strictObject({ disable: flag.optional() }).optional(),
     tag: z.strictObject({ concurrencylimit: integer.optional() }).optional(),
+  })
+  .superRefine((raw, context) => {
+    if (raw.filesystem !== undefined || raw.watermark === undefined) return;
+    if (raw.maxsize !== undefined) return;
+    const message =
+      "storage in memory has no file system: give storage.maxsize, which the watermark is then of";
+    context.addIssue({ ...sentence(raw.watermark, message), path: ["watermark"] });
   })
   .transform((raw): StorageConfig => {
     const { uploadpurging, readonly } = raw.maintenance;
@@ -83,6 +101,7 @@ const sections = z
         : { kind: "filesystem", rootDirectory: raw.filesystem.rootdirectory };
     return {
       driver,
+      loadLine: loadLineOf(raw),
       delete: raw.delete,
       maintenance: {
         readOnly: readonly,

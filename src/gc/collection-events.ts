@@ -22,6 +22,8 @@ export interface CollectOptions {
   readonly askedBy?: Pick<RunRecord, "user"> & { readonly kind: RunRecord["askedBy"] };
   /** Nobody waits for it: it takes its time, tells nothing beforehand, and gives way to who does. */
   readonly background?: BackgroundPace & { readonly trigger: string };
+  /** Of a run that somebody waits for: what made it begin; absent: a request. */
+  readonly trigger?: string;
   /**
    * What to tell of that stays: the names of the repositories, or also every manifest and blob that is
    * marked (`--marks`), which walks the whole registry.

@@ -4,9 +4,11 @@
 // Decides nothing about what goes: that is in plan.ts and execute.ts.
 import { Audience, type Member } from "./audience.ts";
 import type { CollectionObserver, CollectionReport, CollectOptions } from "./collection-events.ts";
+import { CollectionMonitor } from "./collection-monitor.ts";
 import type { CollectionParts } from "./collection-parts.ts";
 import { Pace } from "./pace.ts";
 import { runCollection } from "./run-collection.ts";
+import { messageOf } from "./run-record.ts";
 import { CollectionStop } from "./stop-reason.ts";
 
 interface Run {
@@ -25,6 +27,8 @@ interface Run {
 }
 
 export class Collector {
+  /** Looked at by whoever wants to know; nobody waits for those. */
+  readonly monitor = new CollectionMonitor();
   readonly #parts: CollectionParts;
   #current: Run | null = null;
   #stopped = false;
@@ -82,6 +86,12 @@ export class Collector {
     await this.#current?.report.catch(() => undefined);
   }
 
+  /** Stops the run under way between two batches; what is left goes on with the next. False: none is. */
+  stopRun(): boolean {
+    this.#current?.abort.abort(new CollectionStop("asked"));
+    return this.#current !== null;
+  }
+
   /** The run under way has come to its end, whatever that was. */
   async settle(): Promise<void> {
     await this.#current?.report.catch(() => undefined);
@@ -92,6 +102,7 @@ export class Collector {
     const abort = new AbortController();
     const startedAtMs = this.#parts.clock.now();
     const pace = new Pace(options.background ?? null);
+    this.monitor.begin(options, startedAtMs);
     const run: Run = {
       options,
       audience,
@@ -101,19 +112,37 @@ export class Collector {
       startedAtMs,
       askedAgain: false,
       mayLookAgain: true,
-      report: runCollection({
-        parts: this.#parts,
-        options,
-        pace,
-        startedAtMs,
-        signal: abort.signal,
-        tell: (event) => audience.tell(event),
-        isAskedAgain: () => isAskedAgain(run),
-        closeDoors: () => (run.mayLookAgain = false),
-      }).finally(() => (this.#current = null)),
+      report: this.#ended(
+        runCollection({
+          parts: this.#parts,
+          options,
+          pace,
+          startedAtMs,
+          signal: abort.signal,
+          tell: (event) => {
+            this.monitor.hear(event);
+            return audience.tell(event);
+          },
+          isAskedAgain: () => isAskedAgain(run),
+          closeDoors: () => (run.mayLookAgain = false),
+        }),
+      ),
     };
     this.#current = run;
     return run;
+  }
+
+  async #ended(report: Promise<CollectionReport>): Promise<CollectionReport> {
+    let failure: { failure: string; atMs: number } | null = null;
+    try {
+      return await report;
+    } catch (error) {
+      failure = { failure: messageOf(error), atMs: this.#parts.clock.now() };
+      throw error;
+    } finally {
+      this.monitor.end(failure);
+      this.#current = null;
+    }
   }
 
   async #joined(run: Run, member: Member, signal?: AbortSignal): Promise<CollectionReport> {

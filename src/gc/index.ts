@@ -2,8 +2,12 @@
 export { CollectionDocument } from "./collection-document.ts";
 export type { CollectionEvent, CollectionReport, CollectOptions } from "./collection-events.ts";
 export { collectionLines } from "./collection-lines.ts";
-export { type CollectionParts, pauseFor } from "./collection-parts.ts";
+export { type CollectionParts, pageMax, pauseFor } from "./collection-parts.ts";
 export { parseCollectOptions } from "./collect-options.ts";
+export { CollectionRequests } from "./collection-requests.ts";
 export { Collector } from "./collector.ts";
-export { CollectionSchedule, type ScheduleOptions, systemTimers } from "./schedule.ts";
+export { policyOf } from "./plan.ts";
+export { humanBytes } from "./human-bytes.ts";
+export { DoomedManifests } from "./planned-manifests.ts";
+export { CollectionSchedule, type ScheduleOptions, systemTimers, type Timers } from "./schedule.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";

@@ -2,6 +2,7 @@
 // Removing what is not kept changes nothing for what is kept, so one look at each is enough.
 import type { Digest, RepositoryName } from "../oci/index.ts";
 import type {
+  CollectionIndex,
   ManifestStanding,
   QueuePosition,
   RemovalPolicy,
@@ -10,7 +11,12 @@ import type {
 import { type CollectionParts, pageMax } from "./collection-parts.ts";
 
 export interface ManifestSearch {
-  readonly parts: Pick<CollectionParts, "index" | "pause">;
+  readonly parts: Pick<CollectionParts, "pause"> & {
+    readonly index: Pick<
+      CollectionIndex,
+      "manifestCandidates" | "manifestStandings" | "namedByManifest" | "namersOf"
+    >;
+  };
   readonly nowMs: number;
   readonly policy: RemovalPolicy;
   /** Most manifests held in memory. */

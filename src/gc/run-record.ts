@@ -15,7 +15,7 @@ function blank(options: CollectOptions, startedAtMs: number): RunRecord {
   return {
     askedBy: options.askedBy?.kind ?? "command",
     user: options.askedBy?.user ?? null,
-    trigger: options.background?.trigger ?? "request",
+    trigger: options.background?.trigger ?? options.trigger ?? "request",
     startedAtMs,
     durationMs: null,
     untagged: options.untagged,

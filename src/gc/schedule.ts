@@ -199,7 +199,9 @@ export class CollectionSchedule {
       log.info(`collecting in the background stopped: ${stopTexts[reason]}; it goes on later`);
     }
     const nowMs = clock.now();
-    const restMs = reason === "maxduration" ? options.intervalMs : restMsMin;
+    // Who asked for a stop does not want it to go on in a minute.
+    const rests = reason === "maxduration" || reason === "asked";
+    const restMs = rests ? options.intervalMs : restMsMin;
     return { atMs: nowMs + Math.min(restMs, options.intervalMs), trigger: "resume" };
   }
 

@@ -7,6 +7,8 @@ export type StopReason =
   | "window"
   /** `gc.maxduration` was over. */
   | "maxduration"
+  /** Somebody asked for it to stop. */
+  | "asked"
   /** The process stops. */
   | "stopping"
   /** Nobody who asked for it is left. */
@@ -24,6 +26,7 @@ export const stopTexts: Readonly<Record<StopReason, string>> = {
   "gave-way": "it gave way to somebody who asked for more",
   window: "the window of time for it (gc.window) closed",
   maxduration: "it had taken as long as it may (gc.maxduration)",
+  asked: "somebody asked for it to stop",
   stopping: "the registry is stopping",
   "given-up": "nobody who asked for it is left",
 };

@@ -2,6 +2,7 @@
 // status. Never shows paths, stacks or messages of unexpected errors to a client; those go to the
 // log.
 import {
+  DiskFullError,
   type ErrorCode,
   ManifestTooLargeError,
   RangeInvalidError,
@@ -42,7 +43,8 @@ const clientGoneStatus = 499;
 /** What is said of a failure, to the client and in the log. */
 export interface Failure {
   readonly reply: Reply;
-  readonly code: ErrorCode;
+  /** An `ErrorCode`; the API has some of its own. */
+  readonly code: string;
   readonly message: string;
   readonly detail: unknown;
   /** `gone`: the client went away. `fault`: something is wrong with the registry itself. */
@@ -69,15 +71,20 @@ export function failureOf(error: unknown): Failure {
 }
 
 function registryFailure(error: RegistryError): Failure {
-  const status = error instanceof ManifestTooLargeError ? 413 : statusOf[error.code];
   const headers: Record<string, string> = {};
-  if (error instanceof UnavailableError) {
+  if (error instanceof UnavailableError || error instanceof DiskFullError) {
     headers["Retry-After"] = String(Math.max(1, Math.ceil(error.retryAfterSeconds)));
   }
   if (error instanceof RangeInvalidError && error.size !== undefined) {
     headers["Range"] = uploadRange(error.size);
   }
-  return failure(status, error, { kind: "refused", headers });
+  return failure(statusOfError(error), error, { kind: "refused", headers });
+}
+
+function statusOfError(error: RegistryError): number {
+  if (error instanceof ManifestTooLargeError) return 413;
+  if (error instanceof DiskFullError) return 507;
+  return statusOf[error.code];
 }
 
 function storageFailure(error: StorageError): Failure {

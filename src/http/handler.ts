@@ -1,11 +1,12 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
+import type { Api } from "./api/index.ts";
 import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
-import { answerNotified } from "./notified.ts";
+import { answerNotified, forOrigin, originOf } from "./notified.ts";
 import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
 import { type Peer, plainAddress, remoteOf } from "./peer.ts";
 import type { RequestLog } from "./request-log.ts";
@@ -15,6 +16,8 @@ import { handleV2 } from "./v2/index.ts";
 
 export interface HandlerParts {
   readonly env: Env;
+  /** Null: switched off. */
+  readonly api: Api | null;
   readonly common: HeaderFields;
   readonly health: HealthChecks;
   readonly log: RequestLog;
@@ -29,35 +32,49 @@ export interface HandlerParts {
 export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, common, log, clock, observer, pulls } = parts;
+  const { env, api, common, log, clock, observer, pulls } = parts;
   return async (request, peer) => {
     const begunMs = performance.now();
     observer?.begun();
     const requestId = requestIdOf(request);
     const { path, query } = splitTarget(request.url);
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
+    const remote = remoteOf(peer);
+    // Leases are the address's, without its port, which changes with every connection.
+    const caller = peer === null ? "unix" : remoteAddress;
+    const fault = (error: unknown): void => {
+      reportFault(parts.logger, error, { path, "http.request.id": requestId });
+    };
+    const isApi = api?.serves(path) === true;
     let route: Route | null = null;
     let failure: Failure | null = null;
     let reply: Reply;
-    try {
-      route = parseRoute(path, env.options.prefix);
-      if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-      // Leases are the address's, without its port, which changes with every connection.
-      const caller = peer === null ? "unix" : remoteAddress;
-      const call: Call = { request, path, query, caller };
-      reply =
+    if (isApi) {
+      const asked = { request, path, query, caller, remote, requestId };
+      const outcome =
         pulls === null
-          ? await handleV2(env, call, route)
-          : await answerNotified({ env, call, route, pulls }, { requestId, peer });
-    } catch (error) {
-      failure = failureOf(error);
-      reply = failure.reply;
-      if (failure.kind === "fault")
-        reportFault(parts.logger, error, { path, "http.request.id": requestId });
+          ? await api.answer(asked)
+          : await forOrigin(originOf(env, asked), () => api.answer(asked));
+      ({ reply, failure } = outcome);
+      if (failure?.kind === "fault") fault(outcome.error);
+    } else {
+      try {
+        route = parseRoute(path, env.options.prefix);
+        if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
+        const call: Call = { request, path, query, caller };
+        reply =
+          pulls === null
+            ? await handleV2(env, call, route)
+            : await answerNotified({ env, call, route, pulls }, { requestId, remote });
+      } catch (error) {
+        failure = failureOf(error);
+        reply = failure.reply;
+        if (failure.kind === "fault") fault(error);
+      }
     }
     const durationMs = performance.now() - begunMs;
     observer?.completed({
-      kind: route?.kind ?? "none",
+      kind: isApi ? "api" : (route?.kind ?? "none"),
       method: request.method,
       status: reply.status,
       durationMs,
@@ -71,7 +88,7 @@ export function createHandler(parts: HandlerParts): Handler {
       requestId,
       uri: query === "" ? path : `${path}?${query}`,
       remoteAddress,
-      remote: remoteOf(peer),
+      remote,
       route,
       reply,
       failure,

@@ -4,3 +4,9 @@ export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";
 export { ServingReadiness } from "./readiness.ts";
 export { type RunningServer, startServer } from "./server.ts";
+export type {
+  ApiParts,
+  CollectionControl,
+  CollectionRequest,
+  VerificationControl,
+} from "./api/ports.ts";

@@ -3,7 +3,6 @@
 import { isDigest, isTag } from "../oci/index.ts";
 import { type RequestOrigin, requestOrigin } from "../registry/ports/request-origin.ts";
 import type { Call, Env } from "./context.ts";
-import { type Peer, remoteOf } from "./peer.ts";
 import type { PullListener } from "./ports.ts";
 import type { Reply } from "./reply.ts";
 import type { Route } from "./route.ts";
@@ -18,22 +17,38 @@ interface Notified {
 
 export async function answerNotified(
   { env, call, route, pulls }: Notified,
-  from: { readonly requestId: string; readonly peer: Peer | null },
+  from: { readonly requestId: string; readonly remote: string },
 ): Promise<Reply> {
   const { request } = call;
-  const origin: RequestOrigin = {
-    requestId: from.requestId,
-    addr: remoteOf(from.peer),
+  const origin = originOf(env, { ...from, request });
+  const reply = await forOrigin(origin, async () => await handleV2(env, call, route));
+  // A part of a blob goes on with what has been told of.
+  if (request.method === "GET" && reply.status === 200) tellPull({ route, reply, origin }, pulls);
+  return reply;
+}
+
+/** Whatever is changed meanwhile, by whomever it is asked of, is changed for this request. */
+export function forOrigin<Result>(
+  origin: RequestOrigin,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  return requestOrigin.run(origin, work);
+}
+
+export function originOf(
+  env: Env,
+  from: { readonly request: Request; readonly requestId: string; readonly remote: string },
+): RequestOrigin {
+  const { request, requestId, remote } = from;
+  return {
+    requestId,
+    addr: remote,
     host: clipped(request.headers.get("host")),
     method: request.method,
     userAgent: clipped(request.headers.get("user-agent")),
     user: "",
     base: env.locations.base(request),
   };
-  const reply = await requestOrigin.run(origin, async () => await handleV2(env, call, route));
-  // A part of a blob goes on with what has been told of.
-  if (request.method === "GET" && reply.status === 200) tellPull({ route, reply, origin }, pulls);
-  return reply;
 }
 
 /** It is kept with every event, for as long as an endpoint is away. */

@@ -1,7 +1,13 @@
 // Reads request bodies: small ones whole and bounded, blobs as a stream with what was announced of
 // them. Never reads more than the bound, and nothing before it has been decided that the request is
 // accepted.
-import { ManifestTooLargeError, SizeInvalidError, manifestBytesMax } from "../oci/index.ts";
+import {
+  DeniedError,
+  DiskFullError,
+  ManifestTooLargeError,
+  SizeInvalidError,
+  manifestBytesMax,
+} from "../oci/index.ts";
 import type { UploadBody } from "../registry/registry.ts";
 import { HttpError } from "./http-error.ts";
 import { parseContentRange } from "./range.ts";
@@ -56,6 +62,37 @@ export function uploadBody(request: Request, receiving: Receiving): UploadBody {
     );
   }
   return { stream, from: range.start, lengthBytes };
+}
+
+/** Of a body that is refused, what is read and dropped: so much, for so long. */
+const dropped = { bytesMax: 64 * 1024 * 1024, msMax: 5_000 } as const;
+
+/**
+ * Runs what may refuse a body before it reads it. Most clients send all of it before they read an answer,
+ * and where that comes earlier some lose it with the connection: so what still comes is dropped first.
+ */
+export async function orDrop<T>(body: UploadBody | null, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (body !== null && (error instanceof DeniedError || error instanceof DiskFullError)) {
+      await drop(body);
+    }
+    throw error;
+  }
+}
+
+async function drop(body: UploadBody): Promise<void> {
+  const deadlineMs = performance.now() + dropped.msMax;
+  let bytes = 0;
+  try {
+    for await (const chunk of body.stream) {
+      bytes += chunk.byteLength;
+      if (bytes > dropped.bytesMax || performance.now() > deadlineMs) return;
+    }
+  } catch {
+    // It has gone away, or is silent: then nobody waits for the answer any more, or it comes now.
+  }
 }
 
 async function* unlessSilent(

@@ -3,6 +3,9 @@
 import { BlobUnknownError } from "../oci/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Registry } from "../registry/registry.ts";
+import { Api } from "./api/index.ts";
+import type { ApiParts } from "./api/ports.ts";
+import type { Env } from "./context.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
@@ -34,6 +37,8 @@ export interface ServerParts {
   readonly pulls?: PullListener;
   /** Absent: ready as long as it listens. */
   readonly readiness?: Readiness;
+  /** Absent or null: the API is switched off. */
+  readonly api?: ApiParts | null;
 }
 
 export interface RunningServer {
@@ -49,14 +54,17 @@ export interface RunningServer {
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { options, logger } = parts;
   const common = commonHeaders(options.headers);
+  const env: Env = {
+    registry: parts.registry,
+    options,
+    locations: new Locations(options),
+    uploadState: new UploadState(options.secret),
+    received: (bytes) => parts.observer?.received(bytes),
+  };
+  const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
   const handle = createHandler({
-    env: {
-      registry: parts.registry,
-      options,
-      locations: new Locations(options),
-      uploadState: new UploadState(options.secret),
-      received: (bytes) => parts.observer?.received(bytes),
-    },
+    env,
+    api,
     common,
     health: parts.health,
     log: new RequestLog(logger, parts.accessLog),
@@ -72,7 +80,15 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);
-  return running(server, options.listen, options.drainTimeoutMs);
+  const serving = running(server, options.listen, options.drainTimeoutMs);
+  return {
+    ...serving,
+    stop: () => {
+      // Streams of events have no end of their own to wait for.
+      api?.close();
+      return serving.stop();
+    },
+  };
 }
 
 /**

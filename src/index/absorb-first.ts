@@ -6,6 +6,7 @@ import type { Difference } from "../registry/ports/index.ts";
 import { ensureRepository } from "./rows.ts";
 import { blobState, manifestContent, namedKind } from "./schema.ts";
 import type { Bindings, Sql } from "./sql.ts";
+import { deferCount } from "./usage-count.ts";
 
 type Of<Kind extends Difference["kind"]> = Extract<Difference, { kind: Kind }>;
 
@@ -230,6 +231,7 @@ function digestsIn(difference: Difference): string[] {
 
 /** How many of the differences were taken in: all of them. */
 export function absorbFirst(sql: Sql, differences: readonly Difference[], nowMs: number): number {
+  deferCount(sql);
   new Batch(sql, nowMs).write(differences);
   return differences.length;
 }

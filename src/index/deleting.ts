@@ -1,7 +1,13 @@
 // The write operations of a deletion. They free nothing by themselves: what they may leave behind
 // becomes a candidate in the same transaction.
 import { type Digest, digestFromBytes, type RepositoryName, type Tag } from "../oci/index.ts";
-import type { DeleteOutcome, UnlinkOutcome } from "../registry/ports/index.ts";
+import type {
+  DeleteOutcome,
+  DeletionTerms,
+  ManifestDeletion,
+  UnlinkOutcome,
+} from "../registry/ports/index.ts";
+import { findHeldTag, findHolderOf } from "./immutable.ts";
 import { endAllLeases } from "./leases.ts";
 import {
   dequeueManifest,
@@ -22,14 +28,21 @@ const neededByMax = 10;
 export function deleteManifest(
   sql: Sql,
   manifest: { readonly repository: RepositoryName; readonly digest: Digest },
-  nowMs: number,
-): { outcome: DeleteOutcome; tags: Tag[] } {
+  terms: number | DeletionTerms,
+): ManifestDeletion {
+  const { nowMs, immutable } = termsOf(terms);
   const row = manifestRow(sql, manifest);
   if (row === null) return { outcome: "unknown", tags: [] };
+  const held = findHolderOf(sql, row, immutable);
+  if (held !== null) return { outcome: "immutable", tags: [], held };
   return {
     outcome: "deleted",
     tags: removeManifest(sql, { ...manifest, ...row }, { nowMs, untaggedSinceMs: nowMs }).tags,
   };
+}
+
+function termsOf(terms: number | DeletionTerms): DeletionTerms {
+  return typeof terms === "number" ? { nowMs: terms, immutable: [] } : terms;
 }
 
 export function manifestRow(
@@ -141,10 +154,13 @@ function ownBlob(sql: Sql, blobId: number): void {
 export function deleteTag(
   sql: Sql,
   wanted: { readonly repository: RepositoryName; readonly tag: Tag },
-  nowMs: number,
+  terms: number | DeletionTerms,
 ): DeleteOutcome {
+  const { nowMs, immutable } = termsOf(terms);
   const repositoryId = findRepository(sql, wanted.repository);
   if (repositoryId === null) return "unknown";
+  const any = { repositoryId, tags: [wanted.tag], digest: null };
+  if (findHeldTag(sql, any, immutable) !== null) return "immutable";
   const removed = removeTag(sql, { repositoryId, ...wanted }, { nowMs, owe: true });
   return removed ? "deleted" : "unknown";
 }

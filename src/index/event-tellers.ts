@@ -64,6 +64,21 @@ const tellers: Tellers = {
       : [],
   deleteTag: ([{ repository, tag }], outcome) =>
     outcome === "deleted" ? [{ ...nothing, action: "delete", what: "tag", repository, tag }] : [],
+  deleteTagRestorably: ([{ repository, tag }], { outcome }) =>
+    outcome === "deleted" ? [{ ...nothing, action: "delete", what: "tag", repository, tag }] : [],
+  deleteImage: ([{ repository }], { manifests }) =>
+    manifests.map((digest) => ({
+      ...nothing,
+      action: "delete",
+      what: "manifest",
+      repository,
+      digest,
+    })),
+  // In pages, the last of which says so.
+  deleteRepository: ([repository], { outcome, more }) =>
+    outcome === "deleted" && !more
+      ? [{ ...nothing, action: "delete", what: "repository", repository }]
+      : [],
   unlinkBlob: ([{ repository, digest }], { outcome }) =>
     outcome === "deleted"
       ? [{ ...nothing, action: "delete", what: "blob", repository, digest }]

@@ -8,6 +8,7 @@ import { OpenFiles } from "./open-files.ts";
 import { adding, type WriteContext } from "./operations.ts";
 import { Room } from "./room.ts";
 import { IndexDamagedError, openWriter, translateError } from "./sql.ts";
+import { countAll } from "./usage-count.ts";
 import type { Answer, FromWorker, PlainError, ToWorker } from "./worker-messages.ts";
 
 declare const self: Worker;
@@ -43,6 +44,7 @@ function plain(error: unknown): PlainError {
 function open(path: string, rootDirectory: string): void {
   try {
     const sql = openWriter(path);
+    countAll(sql);
     const probe = new FilesystemTreeProbe(rootDirectory);
     const context = { sql, probe, room: new Room(sql, path) };
     opened = { path, context, files: new OpenFiles([path, `${path}-wal`]) };

@@ -4,14 +4,21 @@ import type { TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deleting from "./deleting.ts";
+import * as deletingImages from "./deleting-images.ts";
 import * as deletions from "./deletions.ts";
 import * as events from "./events.ts";
+import { beginPullTimes, recordPulls } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
+import { restoreDeletion } from "./restoring.ts";
 import type { Room } from "./room.ts";
+import * as retaining from "./retaining.ts";
 import * as runRecords from "./run-records.ts";
 import { enqueuePage } from "./snapshots.ts";
 import type { Sql } from "./sql.ts";
+import { recordUsage } from "./usage.ts";
+import { countStep } from "./usage-count.ts";
+import { recountUsage } from "./usage-drift.ts";
 
 /** What an operation runs on. */
 export interface WriteContext {
@@ -40,6 +47,10 @@ export const operations = {
   acceptManifest: on(pushing.acceptManifest),
   deleteManifest: on(deleting.deleteManifest),
   deleteRestorably: on(deletions.deleteRestorably),
+  deleteTagRestorably: on(deletingImages.deleteTagRestorably),
+  deleteImage: on(deletingImages.deleteImage),
+  deleteRepository: on(deletingImages.deleteRepository),
+  restoreDeletion: on(restoreDeletion),
   releaseDeletions: on(deletions.releaseDeletions),
   deleteTag: on(deleting.deleteTag),
   unlinkBlob: on(deleting.unlinkBlob),
@@ -53,6 +64,11 @@ export const operations = {
   endRun: on(runRecords.endRun),
   interruptRuns: on(runRecords.interruptRuns),
   enqueuePage: on(enqueuePage),
+  beginPullTimes: on(beginPullTimes),
+  recordPulls: on(recordPulls),
+  retireImages: on(retaining.retireImages),
+  retireUntagged: on(retaining.retireUntagged),
+  setRetentionRuns: on(retaining.setRetentionRuns),
   startRebuild: on(comparing.startRebuild),
   loseBytes: on(comparing.loseBytes),
   recordProblems: on(comparing.recordProblems),
@@ -60,13 +76,16 @@ export const operations = {
   setEventEndpoints: on(events.setEventEndpoints),
   settleEvents: on(events.settleEvents),
   queueEvents: on(events.queueEvents),
+  countUsage: on(countStep),
+  recountUsage: on(recountUsage),
+  recordUsage: on(recordUsage),
   absorb: ({ sql, probe }: WriteContext, work: Parameters<typeof comparing.absorb>[2]): number =>
     comparing.absorb(sql, probe, work),
 } as const;
 
 export type OperationName = keyof typeof operations;
 
-/** What clients add with. Everything else may use the space that is kept for a full disk. */
+/** What clients add with, and what a full disk may do without. Everything else may use the space that is kept for a full disk. */
 export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "beginUpload",
   "touchUpload",
@@ -76,6 +95,9 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "findAndLeaseManifest",
   "acceptManifest",
   "queueEvents",
+  "restoreDeletion",
+  "recordPulls",
+  "recordUsage",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

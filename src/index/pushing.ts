@@ -8,7 +8,8 @@ import type {
   ManifestFact,
   UploadFact,
 } from "../registry/ports/index.ts";
-import { forgetDeletion } from "./deletions.ts";
+import { forgetDeletion } from "./deletion-records.ts";
+import { findHeldTag } from "./immutable.ts";
 import {
   endLease,
   endLeasesOnNamed,
@@ -27,6 +28,7 @@ import {
   enqueueWholeRepository,
   noRepository,
 } from "./queue.ts";
+import { withinQuotas } from "./quotas.ts";
 import { oweTree } from "./redo.ts";
 import { ensureBlob, ensureRepository, findBlobRow, findRepository, type Leased } from "./rows.ts";
 import { blobState, manifestContent, namedKind } from "./schema.ts";
@@ -102,7 +104,7 @@ function markPresent(sql: Sql, blobId: number, sizeBytes: number): void {
   );
 }
 
-function linkLayer(
+export function linkLayer(
   sql: Sql,
   leased: Leased,
   layer: { readonly repository: RepositoryName; readonly digest: Digest },
@@ -202,11 +204,32 @@ function leasedRow(sql: Sql, { repository, digest }: Wanted): Leased {
 }
 
 export function acceptManifest(sql: Sql, accept: AcceptManifest): AcceptOutcome {
+  const { bounds, repository, digest, tags } = accept;
+  const wanted = { repositoryId: findRepository(sql, repository), tags, digest };
+  const held = findHeldTag(sql, wanted, bounds?.immutable);
+  if (held !== null) {
+    return { accepted: false, missing: [], denied: { kind: "immutable", ...held } };
+  }
   const { missing, found } = findRequired(sql, accept);
   if (missing.length > 0) return { accepted: false, missing };
-  const repositoryId = ensureRepository(sql, accept.repository);
-  const manifest: Leased = { repositoryId, blobId: ensureBlob(sql, accept.digest) };
-  markPresent(sql, manifest.blobId, accept.sizeBytes);
+  const { over, near } = withinQuotas(sql, bounds?.quotas ?? [], {
+    begin: () => {
+      markPresent(sql, ensureBlob(sql, digest), accept.sizeBytes);
+      return ensureRepository(sql, repository);
+    },
+    accept: (repositoryId) => {
+      enterManifest(sql, { repositoryId, blobId: ensureBlob(sql, digest) }, { accept, found });
+    },
+  });
+  if (over !== null) return { accepted: false, missing: [], denied: { kind: "quota", ...over } };
+  return near.length === 0 ? { accepted: true } : { accepted: true, near };
+}
+
+function enterManifest(
+  sql: Sql,
+  manifest: Leased,
+  { accept, found }: { readonly accept: AcceptManifest; readonly found: Map<Digest, number> },
+): void {
   const isNew = recordManifest(sql, manifest, {
     ...accept,
     nowMs: accept.terms.nowMs,
@@ -225,7 +248,6 @@ export function acceptManifest(sql: Sql, accept: AcceptManifest): AcceptOutcome 
     );
   }
   settleLeases(sql, manifest, accept);
-  return { accepted: true };
 }
 
 /** What is required: missing if it is not in the repository or is condemned, else found (INV-4). */
@@ -263,6 +285,15 @@ export function recordManifest(sql: Sql, row: Leased, record: RecordManifest): b
     row.repositoryId,
     row.blobId,
   );
+  // Before the manifest's row, so that what it names is counted all at once (usage-schema.ts).
+  for (const { digest, kind } of manifest.references) {
+    sql.run(
+      "INSERT OR IGNORE INTO named (manifest_id, blob_id, kind) VALUES (?, ?, ?)",
+      row.blobId,
+      record.blobIds?.get(digest) ?? ensureBlob(sql, digest),
+      namedKind[kind],
+    );
+  }
   sql.run(
     `INSERT INTO manifests (repository_id, blob_id, media_type, subject_id, artifact_type, annotations,
        pushed_at, unreadable) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -277,14 +308,6 @@ export function recordManifest(sql: Sql, row: Leased, record: RecordManifest): b
     record.nowMs,
     manifestContent[record.content],
   );
-  for (const { digest, kind } of manifest.references) {
-    sql.run(
-      "INSERT OR IGNORE INTO named (manifest_id, blob_id, kind) VALUES (?, ?, ?)",
-      row.blobId,
-      record.blobIds?.get(digest) ?? ensureBlob(sql, digest),
-      namedKind[kind],
-    );
-  }
   if (before === null) forgetDeletion(sql, record, record.nowMs);
   // Referrers that were left behind by a removed subject have it again.
   sql.run(

@@ -2,18 +2,9 @@
 // Digests are kept as bytes and everything refers to them by number, so keys stay small. Facts that the
 // tree holds too can always be rebuilt from it (`factTables`); the rest only the index knows.
 // Design: docs/design/write-ordering.md.
+import { usageFacts, usageHistory, usageOfOldFacts } from "./usage-schema.ts";
 
-/** A blob's row exists as soon as anything names its digest. */
-export const blobState = {
-  /** Named, but no bytes are known to be there. */
-  absent: 0,
-  present: 1,
-  /** Nothing held it: it answers 404 and its bytes are being removed (INV-3, INV-6). */
-  condemned: 2,
-} as const;
-
-/** How a manifest names a digest; the numbers are stored. */
-export const namedKind = { blob: 1, manifest: 2, foreign: 3, subject: 4, other: 5 } as const;
+export { blobState, namedKind } from "./stored-numbers.ts";
 
 /**
  * What is known of a manifest's content (column `unreadable`; the numbers are stored). An unreadable one
@@ -234,13 +225,100 @@ CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL) 
 CREATE TABLE event_endpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
+/** Tags in the order in which they were moved, for lists that begin with the newest. */
+const tagsByTime = `
+CREATE INDEX tags_by_time ON tags (repository_id, moved_at, name);
+`;
+
+/**
+ * Deletions that can be undone, by what was deleted: a tag (`tag`), or a manifest, with or without children
+ * and referrers (`tag` is ""). Their tags by name; what they held; and what was let go, for a while.
+ */
+const undo = `
+CREATE TABLE deletions_of_any_kind (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  what TEXT NOT NULL,
+  repository TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  tag TEXT NOT NULL,
+  media_type TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  held_bytes INTEGER NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  deleted_by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  UNIQUE (repository, digest, tag)
+) STRICT;
+INSERT INTO deletions_of_any_kind
+  SELECT d.id, 'manifest', d.repository, d.digest, '', d.media_type, d.size,
+    (SELECT coalesce(sum(b.size), 0) FROM deletion_holds h CROSS JOIN blobs b
+      WHERE h.deletion_id = d.id AND b.digest = h.digest AND b.state = 1),
+    d.deleted_at, d.deleted_by, d.reason
+  FROM deletions d;
+CREATE TABLE deletion_tags (
+  deletion_id INTEGER NOT NULL,
+  tag TEXT NOT NULL,
+  repository TEXT NOT NULL,
+  PRIMARY KEY (deletion_id, tag)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO deletion_tags
+  SELECT d.id, tags.value, d.repository FROM deletions d, json_each(d.tags) tags;
+CREATE INDEX deletion_tags_by_name ON deletion_tags (repository, tag);
+DROP TABLE deletions;
+ALTER TABLE deletions_of_any_kind RENAME TO deletions;
+CREATE INDEX deletions_by_time ON deletions (deleted_at, id);
+CREATE INDEX deletions_by_repository ON deletions (repository, deleted_at, id);
+
+-- Whether the repository had a layer link to it: a restore gives back no more than there was.
+ALTER TABLE deletion_holds ADD COLUMN linked INTEGER NOT NULL DEFAULT 0;
+UPDATE deletion_holds SET linked = 1 WHERE media_type IS NULL;
+-- Of its deletion: a layer that thousands of deletions hold is asked about as quickly as any other.
+ALTER TABLE deletion_holds ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0;
+UPDATE deletion_holds SET deleted_at =
+  (SELECT coalesce(max(d.deleted_at), 0) FROM deletions d WHERE d.id = deletion_id);
+DROP INDEX deletion_holds_by_digest;
+CREATE INDEX deletion_holds_by_digest ON deletion_holds (digest, deleted_at);
+
+-- By every name that somebody may ask for: a tag, or a digest as text.
+CREATE TABLE released_deletions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  repository TEXT NOT NULL,
+  name TEXT NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  released_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX released_deletions_by_name ON released_deletions (repository, name);
+`;
+
+/**
+ * When a manifest was last pulled, to the hour. Only the index knows: by name and digest, so that a rebuild
+ * of the facts keeps it.
+ */
+const pulls = `
+CREATE TABLE pulls (
+  repository TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  pulled_at INTEGER NOT NULL,
+  PRIMARY KEY (repository, digest)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
-export const factTables: readonly string[] = [...facts.matchAll(/CREATE TABLE (\w+)/g)].map(
-  (match) => match[1] ?? "",
-);
+export const factTables: readonly string[] = [
+  ...(facts + usageFacts).matchAll(/CREATE TABLE (\w+)/g),
+].map((match) => match[1] ?? "");
 
 /** Makes the fact tables, empty. */
-export const factSchema = facts;
+export const factSchema = facts + usageFacts + tagsByTime;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
-export const migrations: readonly string[] = [own + facts, deletions + runs, reserve, events];
+export const migrations: readonly string[] = [
+  own + facts,
+  deletions + runs,
+  reserve,
+  undo,
+  pulls,
+  usageFacts + usageOfOldFacts + usageHistory,
+  tagsByTime,
+  events,
+];

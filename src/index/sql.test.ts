@@ -1,9 +1,10 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StorageError } from "../registry/ports/storage.ts";
+import { migrations } from "./schema.ts";
 import {
   IndexDamagedError,
   IndexTooNewError,
@@ -65,6 +66,22 @@ describe("connections", () => {
     writer.close();
   });
 
+  test("a log that is cut under a reader is damage, not a failing disk", () => {
+    const writer = openWriter(path);
+    const reader = openReader(path);
+    expect(reader.get("SELECT 1 FROM totals")).not.toBeNull();
+    writer.run("INSERT INTO meta VALUES ('a', 'b')");
+    truncateSync(`${path}-wal`, 0);
+    let error: unknown = null;
+    try {
+      reader.all("SELECT * FROM meta");
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(translateError(error)).toBeInstanceOf(IndexDamagedError);
+    reader.close();
+  });
+
   test("no look-up keeps the log from being emptied", () => {
     const writer = openWriter(path);
     const reader = openReader(path);
@@ -108,6 +125,50 @@ describe("connections", () => {
     again.close();
   });
 
+  test("deletions of a program that knew only manifests can still be undone", () => {
+    const sql = new Sql(new Database(":memory:", { strict: true }));
+    for (const step of migrations.slice(0, 3)) sql.script(step);
+    sql.script("PRAGMA user_version = 3");
+    sql.script(`INSERT INTO blobs (digest, size, state) VALUES (x'01', 30, 1), (x'02', 4, 1), (x'03', 9, 0);
+      INSERT INTO deletions (id, repository, digest, media_type, size, deleted_at, deleted_by, reason, tags)
+        VALUES (7, 'a', x'01', 'm', 30, 5, 'ann', 'client', '["x","y"]'), (9, 'b', x'02', 'm', 4, 6, 'bob', 'client', '[]');
+      INSERT INTO deletion_holds VALUES (7, x'01', 'm'), (7, x'02', NULL), (7, x'03', NULL)`);
+    migrate(sql);
+    expect(sql.all("SELECT * FROM deletions WHERE id = 7")).toEqual([
+      {
+        id: 7,
+        what: "manifest",
+        repository: "a",
+        digest: new Uint8Array([1]),
+        tag: "",
+        media_type: "m",
+        size: 30,
+        held_bytes: 34,
+        deleted_at: 5,
+        deleted_by: "ann",
+        reason: "client",
+      },
+    ]);
+    expect(sql.all("SELECT tag, repository FROM deletion_tags WHERE deletion_id = 7")).toEqual([
+      { tag: "x", repository: "a" },
+      { tag: "y", repository: "a" },
+    ]);
+    const holds = "SELECT linked, deleted_at FROM deletion_holds WHERE deletion_id = 7";
+    expect(sql.all(holds)).toEqual([
+      { linked: 0, deleted_at: 5 },
+      { linked: 1, deleted_at: 5 },
+      { linked: 1, deleted_at: 5 },
+    ]);
+    const columns = "what, repository, digest, tag, media_type, size, held_bytes, deleted_at";
+    const next = sql.insert(
+      `INSERT INTO deletions (${columns}, deleted_by, reason)
+       VALUES ('tag', 'a', x'02', 'x', 'm', 1, 1, 7, 'ann', 'client')`,
+    );
+    // A number is never given twice.
+    expect(next).toBe(10);
+    sql.close();
+  });
+
   test("a lock that another program holds is called busy", () => {
     const writer = openWriter(path);
     writer.script("PRAGMA busy_timeout = 0");
@@ -141,9 +202,12 @@ describe("errors", () => {
     expect(translated).toMatchObject({ code: storageCode });
   });
 
-  test.each(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB"])("%s is damage", (code) => {
-    expect(translateError(sqliteError(code))).toBeInstanceOf(IndexDamagedError);
-  });
+  test.each(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ"])(
+    "%s is damage",
+    (code) => {
+      expect(translateError(sqliteError(code))).toBeInstanceOf(IndexDamagedError);
+    },
+  );
 
   test("all others stay what they are", () => {
     const constraint = sqliteError("SQLITE_CONSTRAINT_UNIQUE");

@@ -149,7 +149,9 @@ export function migrate(sql: Sql): void {
 export function translateError(error: unknown): unknown {
   if (!(error instanceof SQLiteError)) return error;
   const code = error.code ?? "";
-  if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT")) {
+  // Short: a page that was written is not there, so the log was cut under us.
+  const isCut = code === "SQLITE_IOERR_SHORT_READ";
+  if (isCut || code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT")) {
     return new IndexDamagedError(error.message, { cause: error });
   }
   if (code === "SQLITE_FULL") {

@@ -7,20 +7,30 @@ import type { RepositoryName } from "../oci/index.ts";
 import type { CacheCounts, Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
+import * as deletingImages from "./deleting-images.ts";
+import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
 import { nextEvents } from "./events.ts";
 import { countPage, gauges } from "./gauges.ts";
+import { blobBytes } from "./quotas.ts";
+import { findHeld } from "./immutable.ts";
 import { InlineWriter } from "./inline-writer.ts";
+import * as inspecting from "./inspecting.ts";
 import * as lookups from "./lookups.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
+import { pullTimesSince } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 import { newestRedo, pendingRedo } from "./redo.ts";
+import { previewRestore } from "./restoring.ts";
 import { listRuns } from "./run-records.ts";
+import * as retaining from "./retaining.ts";
 import * as snapshots from "./snapshots.ts";
 import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
+import * as usage from "./usage.ts";
+import * as scans from "./usage-scans.ts";
 import { WorkerWriter } from "./worker-writer.ts";
 
 /**
@@ -64,10 +74,15 @@ function createIndex(sql: Sql, writer: Writer): Index {
   return {
     ...lookupsOf(access),
     ...changesOf(access),
+    ...deletionsOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
     ...metricsOf(access),
     ...eventsOf(access),
+    ...boundsOf(access),
+    ...inspectionOf(access),
+    ...retentionOf(access),
+    ...usageOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -161,7 +176,6 @@ function changesOf(access: Access) {
   const leaseBlob = access.write("findAndLeaseBlob");
   const leaseManifest = access.write("findAndLeaseManifest");
   const deleteManifest = access.write("deleteManifest");
-  const deleteRestorably = access.write("deleteRestorably");
   const deleteTag = access.write("deleteTag");
   const unlinkBlob = access.write("unlinkBlob");
   return {
@@ -180,14 +194,31 @@ function changesOf(access: Access) {
       const found = await lookAtManifest({ repository, digest }, terms);
       return found === "lease-due" ? await leaseManifest({ repository, digest }, terms) : found;
     },
-    deleteManifest: (repository, digest, nowMs) => deleteManifest({ repository, digest }, nowMs),
-    deleteRestorably: (repository, digest, deletion) =>
-      deleteRestorably({ repository, digest }, deletion),
-    deleteTag: (repository, tag, nowMs) => deleteTag({ repository, tag }, nowMs),
+    deleteManifest: (repository, digest, terms) => deleteManifest({ repository, digest }, terms),
+    deleteTag: (repository, tag, terms) => deleteTag({ repository, tag }, terms),
     unlinkBlob: (repository, digest, nowMs) => unlinkBlob({ repository, digest }, nowMs),
     pendingRedo: access.readAll(pendingRedo),
     newestRedo: access.read(newestRedo),
     clearRedo: access.write("clearRedo"),
+  } satisfies Partial<Index>;
+}
+
+function deletionsOf(access: Access) {
+  const deleteRestorably = access.write("deleteRestorably");
+  return {
+    deleteRestorably: (repository, digest, deletion) =>
+      deleteRestorably({ repository, digest }, deletion),
+    deleteTagRestorably: access.write("deleteTagRestorably"),
+    deleteImage: access.write("deleteImage"),
+    deleteRepository: access.write("deleteRepository"),
+    previewImageDeletion: access.readAll(deletingImages.previewImageDeletion),
+    previewRepositoryDeletion: access.read(deletingImages.previewRepositoryDeletion),
+    listUploads: access.readAll(deletingImages.listUploads),
+    listDeletions: access.readAll(deletionList.listDeletions),
+    findDeletion: access.readAll(deletionList.findDeletion),
+    heldManifests: access.read(deletionList.heldManifests),
+    previewRestore: access.readAll(previewRestore),
+    restoreDeletion: access.write("restoreDeletion"),
   } satisfies Partial<Index>;
 }
 
@@ -220,13 +251,26 @@ function collectionOf(access: Access) {
   } satisfies Partial<Index>;
 }
 
+function boundsOf(access: Access) {
+  const held = access.readAll(findHeld);
+  return {
+    findHeld: (repository, reference, immutable) => held({ repository, reference }, immutable),
+    blobBytes: access.read(blobBytes),
+  } satisfies Partial<Index>;
+}
+
 function comparisonOf(access: Access) {
   const getMeta = access.read(comparing.getMeta);
   const setMeta = access.write("setMeta");
   const absorb = access.write("absorb");
+  const countUsage = access.write("countUsage");
   return {
     isComplete: async () => (await getMeta("complete")) === "true",
-    markComplete: () => setMeta("complete", "true"),
+    markComplete: async () => {
+      // What was written in bulk is counted first: a complete index knows what uses the space.
+      while (!(await countUsage()));
+      await setMeta("complete", "true");
+    },
     startRebuild: access.write("startRebuild"),
     absorb: (differences, options) => absorb({ differences, options }),
     loseBytes: access.write("loseBytes"),
@@ -257,5 +301,58 @@ function eventsOf(access: Access) {
     nextEvents: access.readAll(nextEvents),
     settleEvents: access.write("settleEvents"),
     queueEvents: access.write("queueEvents"),
+  } satisfies Partial<Index>;
+}
+
+function inspectionOf(access: Access) {
+  const describeImage = access.readAll(inspecting.describeImage);
+  const blobUsers = access.readAll(inspecting.blobUsers);
+  return {
+    describeRepositories: access.read(inspecting.describeRepositories),
+    describeRepository: access.read(inspecting.describeRepository),
+    describeTags: access.readAll(inspecting.describeTags),
+    describeImage: (repository, digest, tagsMax) => describeImage({ repository, digest }, tagsMax),
+    describeChildren: access.readAll(inspecting.describeChildren),
+    blobUsers: (digest, besides, namesMax) => blobUsers(digest, { besides, namesMax }),
+  } satisfies Partial<Index>;
+}
+
+function usageOf(access: Access) {
+  return {
+    repositoryUsage: access.readAll(usage.repositoryUsage),
+    usageTotals: access.readAll(usage.usageTotals),
+    blobHolders: access.readAll(usage.blobHolders),
+    usageHistory: access.read(usage.usageHistory),
+    recordUsage: access.write("recordUsage"),
+    recountUsage: access.write("recountUsage"),
+    scanRepositoryUsage: access.read(scans.scanRepositoryUsage),
+    scanTaggedImages: access.readAll(scans.scanTaggedImages),
+    scanManifestBytes: access.read(scans.scanManifestBytes),
+    scanBlobs: access.readAll(scans.scanBlobs),
+    scanHeldBlobs: access.readAll(scans.scanHeldBlobs),
+    scanManifests: access.readAll(scans.scanManifests),
+    scanNamed: access.readAll(scans.scanNamed),
+    scanTagsOf: access.readAll(scans.scanTagsOf),
+    scanUnheldBlobs: access.readAll(scans.scanUnheldBlobs),
+    scanRestorableBlobs: access.readAll(scans.scanRestorableBlobs),
+    scanUploads: access.read(scans.scanUploads),
+  } satisfies Partial<Index>;
+}
+
+function retentionOf(access: Access) {
+  const manifestTies = access.readAll(retaining.manifestTies);
+  return {
+    beginPullTimes: access.write("beginPullTimes"),
+    pullTimesSince: access.read(pullTimesSince),
+    recordPulls: access.write("recordPulls"),
+    retentionTags: access.readAll(retaining.retentionTags),
+    isJudgeable: access.readAll(retaining.isJudgeable),
+    untaggedManifests: access.readAll(retaining.untaggedManifests),
+    holdersOf: access.readAll(retaining.holdersOf),
+    manifestTies: (repository, digest, nowMs) => manifestTies({ repository, digest }, nowMs),
+    retireImages: access.write("retireImages"),
+    retireUntagged: access.write("retireUntagged"),
+    retentionRuns: access.read(retaining.retentionRuns),
+    setRetentionRuns: access.write("setRetentionRuns"),
   } satisfies Partial<Index>;
 }

@@ -99,7 +99,7 @@ export function hasUnlistable(sql: Sql): boolean {
 }
 
 /** Policy stops in a repository where a manifest or a tag cannot be read (INV-7). */
-function isUnjudgeable(sql: Sql, repositoryId: number): boolean {
+export function isUnjudgeable(sql: Sql, repositoryId: number): boolean {
   return (
     hasUnlistable(sql) ||
     sql.has("SELECT 1 FROM manifests WHERE repository_id = ? AND unreadable = 1", repositoryId) ||
@@ -237,8 +237,7 @@ const standingOfBlob = `
     (SELECT max(expires_at) FROM leases
       WHERE blob_id = ?2 AND repository_id = ?1 AND expires_at > ?3) AS leasedHere,
     (SELECT max(expires_at) FROM leases WHERE blob_id = ?2 AND expires_at > ?3) AS leased,
-    (SELECT max(d.deleted_at) FROM deletion_holds h CROSS JOIN deletions d
-      WHERE h.digest = b.digest AND d.id = h.deletion_id) AS heldSince
+    (SELECT max(deleted_at) FROM deletion_holds WHERE digest = b.digest) AS heldSince
   FROM blobs b WHERE b.id = ?2`;
 
 interface StandingRow {

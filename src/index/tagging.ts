@@ -1,5 +1,6 @@
 // Tags: where they point, where they pointed before, and what they leave behind when they move.
 import { type Digest, digestFromBytes, type RepositoryName, type Tag } from "../oci/index.ts";
+import { forgetTagDeletion } from "./deletion-records.ts";
 import { dequeueManifest, enqueueManifest, enqueueRepository } from "./queue.ts";
 import { oweTree } from "./redo.ts";
 import type { Leased } from "./rows.ts";
@@ -36,6 +37,7 @@ export function pointTag(sql: Sql, row: TagEntry, change: Change): void {
   );
   if (change.owe) oweTree(sql, { kind: "tag", repository, tag });
   rememberTag(sql, row, change.owe);
+  forgetTagDeletion(sql, row, change.nowMs);
   // Should it lose the tag again, its time without one begins anew.
   dequeueManifest(sql, { repositoryId, blobId });
   if (before !== null) leaveUntagged(sql, { repositoryId, blobId: before }, change.nowMs);
@@ -55,7 +57,7 @@ function rememberTag(sql: Sql, row: TagEntry, owe: boolean): void {
   }
 }
 
-function tagTarget(sql: Sql, row: TagRow): number | null {
+export function tagTarget(sql: Sql, row: Pick<TagRow, "repositoryId" | "tag">): number | null {
   return (
     sql.get<{ blobId: number }>(
       "SELECT blob_id AS blobId FROM tags WHERE repository_id = ? AND name = ?",

@@ -10,6 +10,7 @@ const templates: Readonly<Record<string, string>> = {
   uploads: "/v2/{name}/blobs/uploads/",
   upload: "/v2/{name}/blobs/uploads/{uuid}",
   referrers: "/v2/{name}/referrers/{digest}",
+  api: "/api/v1",
 };
 
 /** @param kind of a route; "other": none was found, or one that is not listed here. */

@@ -92,6 +92,18 @@ export class TagInvalidError extends RegistryError {
 export class DeniedError extends RegistryError {
   readonly code = "DENIED";
 }
+/**
+ * The storage is loaded to its line (`storage.watermark.refuse`). Of the specification's codes, of which none
+ * speaks of space, the one with which clients give up at once and show the message.
+ */
+export class DiskFullError extends RegistryError {
+  readonly code = "DENIED";
+  readonly retryAfterSeconds: number;
+  constructor(message: string, options: { readonly retryAfterSeconds: number }) {
+    super(message);
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
 /** Try again later: the index or the disk could not take the change in time, or is full. */
 export class UnavailableError extends RegistryError {
   readonly code = "UNAVAILABLE";

@@ -87,10 +87,20 @@ export class BlobService implements Blobs {
     return bytes;
   }
 
-  async delete(repository: RepositoryName, digest: Digest): Promise<void> {
-    const { index, clock, followTree } = this.#parts;
+  async delete(repository: RepositoryName, digest: Digest, caller: Caller): Promise<void> {
+    const { index, clock, followTree, audit } = this.#parts;
     await this.#parts.treeLookup()?.blob(repository, digest);
     const { outcome, neededBy } = await index.unlinkBlob(repository, digest, clock.now());
+    audit?.record({
+      action: "delete",
+      what: "blob",
+      repository,
+      reference: digest,
+      actor: { caller, from: caller },
+      outcome,
+      reason: "client",
+      restorableUntilMs: null,
+    });
     if (outcome === "unknown") {
       throw new BlobUnknownError(`${repository} has no blob ${digest}`, { detail: { digest } });
     }

@@ -20,6 +20,11 @@ export class KeyedLocks<Key> {
     }
   }
 
+  /** Whether somebody holds the key now. */
+  isHeld(key: Key): boolean {
+    return this.#tails.has(key);
+  }
+
   /** How many keys are held now. */
   get size(): number {
     return this.#tails.size;

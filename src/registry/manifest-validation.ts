@@ -1,5 +1,6 @@
 // What of a manifest's references must be there for it to be accepted (INV-4), by `validation.manifests`.
 import {
+  type Digest,
   ManifestInvalidError,
   type ManifestReference,
   type ParsedManifest,
@@ -26,6 +27,21 @@ export function requiredOf(
         return false;
     }
   });
+}
+
+/**
+ * Likewise of a manifest that was accepted once and comes back: which URLs are allowed by now is not asked.
+ */
+export function requiredForRestore(
+  manifest: ParsedManifest,
+  validation: ManifestValidation,
+): Digest[] {
+  return manifest.references
+    .filter(
+      ({ kind, platform }) =>
+        kind === "blob" || (kind === "manifest" && isChildRequired(platform, validation)),
+    )
+    .map(({ digest }) => digest);
 }
 
 function isChildRequired(platform: Platform | undefined, validation: ManifestValidation): boolean {

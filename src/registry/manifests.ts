@@ -17,11 +17,13 @@ import {
   type Tag,
 } from "../oci/index.ts";
 import { blobDataPath } from "../storage/layout.ts";
+import { deniedError, heldError, quotaWarning } from "./bounds.ts";
 import type { ContentCache } from "./content-cache.ts";
+import { unboundedLoad } from "./load-line.ts";
 import { requiredOf } from "./manifest-validation.ts";
-import type { Caller, ManifestFact, Page, ReferrerFact } from "./ports/index.ts";
-import type { ManifestContent, Manifests, PutManifest } from "./registry.ts";
-import { leaseTerms, type ServiceParts } from "./services.ts";
+import type { Caller, DeleteOutcome, ManifestFact, Page, ReferrerFact } from "./ports/index.ts";
+import type { AcceptedManifest, ManifestContent, Manifests, PutManifest } from "./registry.ts";
+import { leaseTerms, restorableUntilMs, type ServiceParts } from "./services.ts";
 
 /** Files looked at before the loop gets a turn again; a look takes microseconds. */
 const statsAtOnce = 128;
@@ -49,7 +51,10 @@ export class ManifestService implements Manifests {
     caller: Caller,
   ): Promise<ManifestFact> {
     if (this.#parts.options.readOnly || !isDigestReference(reference)) {
-      return await this.find(repository, reference);
+      const manifest = await this.find(repository, reference);
+      // Asking what a tag names is how a pull begins, or all of it where the image is there already.
+      this.#parts.pulls?.note(repository, manifest.digest);
+      return manifest;
     }
     const terms = leaseTerms(this.#parts, caller);
     const fact = await this.#askTwice(repository, reference, () =>
@@ -62,7 +67,10 @@ export class ManifestService implements Manifests {
     const fact = await this.#findFact(repository, reference);
     if (fact === null) throw unknownManifest(repository, reference);
     const cached = this.#cache.get(fact.digest);
-    if (cached !== null) return { ...fact, bytes: cached };
+    if (cached !== null) {
+      this.#parts.pulls?.note(repository, fact.digest);
+      return { ...fact, bytes: cached };
+    }
     const path = blobDataPath(fact.digest);
     const bytes = await this.#parts.storage.readSmall(path, manifestBytesMax);
     // Altered bytes are never served as what they are not (INV-9).
@@ -70,6 +78,7 @@ export class ManifestService implements Manifests {
       throw unknownManifest(repository, reference);
     }
     this.#cache.add(fact.digest, bytes);
+    this.#parts.pulls?.note(repository, fact.digest);
     return { ...fact, bytes };
   }
 
@@ -107,11 +116,7 @@ export class ManifestService implements Manifests {
     throw unknownManifest(repository, reference);
   }
 
-  async put(put: PutManifest): Promise<{
-    readonly digest: Digest;
-    readonly subject: Digest | null;
-    readonly tags: readonly Tag[];
-  }> {
+  async put(put: PutManifest): Promise<AcceptedManifest> {
     const { reference, bytes } = put;
     if (bytes.byteLength > manifestBytesMax) {
       throw new ManifestTooLargeError(
@@ -127,9 +132,23 @@ export class ManifestService implements Manifests {
     }
     const manifest = parseManifest(bytes, put.contentType);
     const tags = [...new Set(byDigest ? put.tags : [reference, ...put.tags])];
-    await this.#accept(put, { digest, manifest, tags });
+    const warnings = await this.#admitted(bytes.byteLength, () =>
+      this.#accept(put, { digest, manifest, tags }),
+    );
     this.#cache.add(digest, bytes);
-    return { digest, subject: manifest.subject, tags };
+    return { digest, subject: manifest.subject, tags, warnings };
+  }
+
+  /** @throws DiskFullError */
+  async #admitted<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    const admission = await (this.#parts.loadLine ?? unboundedLoad).admit(bytes);
+    try {
+      const done = await work();
+      admission.received(bytes);
+      return done;
+    } finally {
+      admission.end();
+    }
   }
 
   async #accept(
@@ -139,8 +158,8 @@ export class ManifestService implements Manifests {
       readonly manifest: ParsedManifest;
       readonly tags: readonly Tag[];
     },
-  ): Promise<void> {
-    const { index, storage, locks, followTree } = this.#parts;
+  ): Promise<readonly string[]> {
+    const { index, storage, locks, followTree, bounds } = this.#parts;
     const { repository, bytes, caller } = put;
     const { digest, manifest, tags } = content;
     const required = requiredOf(manifest, this.#parts.options.validation);
@@ -148,7 +167,8 @@ export class ManifestService implements Manifests {
       repository,
       required.map((reference) => reference.digest),
     );
-    await locks.run(digest, async () => {
+    await this.#lookAtImmutable(repository, tags);
+    const near = await locks.run(digest, async () => {
       // A manifest's bytes are a blob too: bytes before facts (INV-1), under its exclusion (INV-3).
       const known = await index.findBlobAnywhere(digest);
       const there = await storage.stat(blobDataPath(digest));
@@ -163,16 +183,29 @@ export class ManifestService implements Manifests {
         tags,
         required,
         leaseManifest: isDigestReference(put.reference),
+        ...(bounds === undefined ? {} : { bounds: bounds.of(repository) }),
         terms: leaseTerms(this.#parts, caller),
       });
-      if (outcome.accepted) return;
+      if (outcome.accepted) return outcome.near ?? [];
       // Refused in a race with a removal: bytes that no fact speaks of do not stay (still excluded).
       if (known === null && !(await index.isCondemned(digest))) {
         await storage.remove(blobDataPath(digest));
       }
+      if (outcome.denied !== undefined) throw deniedError(repository, outcome.denied);
       throw missingContent(repository, outcome.missing);
     });
     followTree();
+    return near.map((use) => quotaWarning(repository, use));
+  }
+
+  /** What a tag that may not move names in the tree is taken in before it is judged (INV-8). */
+  async #lookAtImmutable(repository: RepositoryName, tags: readonly Tag[]): Promise<void> {
+    const lookup = this.#parts.treeLookup();
+    const { bounds } = this.#parts;
+    if (lookup === null || bounds === undefined) return;
+    for (const tag of tags) {
+      if (bounds.immutableRuleOf(repository, tag) !== null) await lookup.manifest(repository, tag);
+    }
   }
 
   /** Refuses early what cannot be accepted: everything required is in the repository, with bytes (INV-9). */
@@ -203,27 +236,64 @@ export class ManifestService implements Manifests {
   }
 
   async delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void> {
-    const { index, clock, followTree } = this.#parts;
     await this.#parts.treeLookup()?.manifest(repository, reference);
     const outcome = isDigestReference(reference)
       ? await this.#deleteManifest(repository, reference, caller)
-      : await index.deleteTag(repository, reference, clock.now());
+      : await this.#deleteTag(repository, reference, caller);
+    this.#parts.audit?.record({
+      action: "delete",
+      what: isDigestReference(reference) ? "manifest" : "tag",
+      repository,
+      reference,
+      actor: { caller, from: caller },
+      outcome,
+      reason: "client",
+      restorableUntilMs: outcome === "deleted" ? restorableUntilMs(this.#parts) : null,
+    });
     if (outcome === "unknown") throw unknownManifest(repository, reference);
-    followTree();
+    this.#parts.followTree();
+  }
+
+  get #isKept(): boolean {
+    const { keepDeletedMs = 0, readOnly } = this.#parts.options;
+    return keepDeletedMs > 0 && !readOnly;
   }
 
   async #deleteManifest(
     repository: RepositoryName,
     digest: Digest,
     deletedBy: Caller,
-  ): Promise<"deleted" | "unknown"> {
-    const { index, clock, options } = this.#parts;
+  ): Promise<DeleteOutcome> {
+    const { index, clock, bounds } = this.#parts;
+    const immutable = bounds?.immutableIn(repository) ?? [];
+    // Which tags the tree has is known before one of them could lose what it names (INV-8).
+    if (immutable.length > 0) await this.#parts.treeLookup()?.repository(repository);
     const nowMs = clock.now();
-    const isKept = (options.keepDeletedMs ?? 0) > 0 && !options.readOnly;
-    const { outcome } = isKept
-      ? await index.deleteRestorably(repository, digest, { nowMs, deletedBy, reason: "client" })
-      : await index.deleteManifest(repository, digest, nowMs);
+    const deletion = { nowMs, deletedBy, reason: "client", immutable };
+    const { outcome, held } = this.#isKept
+      ? await index.deleteRestorably(repository, digest, deletion)
+      : await index.deleteManifest(repository, digest, { nowMs, immutable });
+    if (held !== undefined) throw heldError(repository, held);
     return outcome;
+  }
+
+  async #deleteTag(
+    repository: RepositoryName,
+    tag: Tag,
+    deletedBy: Caller,
+  ): Promise<DeleteOutcome> {
+    const { index, clock, bounds } = this.#parts;
+    const immutable = bounds?.immutableIn(repository) ?? [];
+    const nowMs = clock.now();
+    if (!this.#isKept) {
+      const outcome = await index.deleteTag(repository, tag, { nowMs, immutable });
+      if (outcome !== "immutable") return outcome;
+      throw heldError(repository, { rule: bounds?.immutableRuleOf(repository, tag) ?? "", tag });
+    }
+    const deletion = { nowMs, deletedBy, reason: "client", isRestorable: true, immutable };
+    const { outcome, held } = await index.deleteTagRestorably({ repository, tag }, deletion);
+    if (held !== undefined) throw heldError(repository, held);
+    return outcome === "deleted" ? "deleted" : "unknown";
   }
 
   listReferrers(

@@ -33,7 +33,7 @@ export interface Blobs {
     range?: { readonly start: number; readonly end: number },
   ): Promise<BlobBody | Uint8Array>;
   /** @throws BlobUnknownError, DeniedError naming the manifests that need it. */
-  delete(repository: RepositoryName, digest: Digest): Promise<void>;
+  delete(repository: RepositoryName, digest: Digest, caller: Caller): Promise<void>;
   /** Null: it cannot be mounted, so upload it. `from` null: from wherever the blob is known. */
   mount(mount: {
     readonly digest: Digest;
@@ -92,6 +92,14 @@ export interface PutManifest {
   readonly caller: Caller;
 }
 
+export interface AcceptedManifest {
+  readonly digest: Digest;
+  readonly subject: Digest | null;
+  readonly tags: readonly Tag[];
+  /** What the client should hear though it was accepted, in printable ASCII; absent: nothing. */
+  readonly warnings?: readonly string[];
+}
+
 export interface ManifestContent extends ManifestFact {
   readonly bytes: Uint8Array;
 }
@@ -107,15 +115,14 @@ export interface Manifests {
   ): Promise<ManifestFact>;
   /** The manifest with its bytes. @throws ManifestUnknownError also when they are gone or altered. */
   get(repository: RepositoryName, reference: Reference): Promise<ManifestContent>;
-  /** @throws ManifestInvalidError, ManifestBlobUnknownError, DigestInvalidError */
-  put(put: PutManifest): Promise<{
-    readonly digest: Digest;
-    readonly subject: Digest | null;
-    readonly tags: readonly Tag[];
-  }>;
   /**
-   * By digest: its tags go too, and it can be brought back for a while. By tag: only the tag.
-   * @throws ManifestUnknownError, NameUnknownError
+   * @throws ManifestInvalidError, ManifestBlobUnknownError, DigestInvalidError, DeniedError by an
+   * immutable tag or a quota, DiskFullError above the load line
+   */
+  put(put: PutManifest): Promise<AcceptedManifest>;
+  /**
+   * By digest: its tags go too. By tag: only the tag. Either can be brought back for a while.
+   * @throws ManifestUnknownError, NameUnknownError, DeniedError by an immutable tag
    */
   delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void>;
   /** In digest order; unknown repositories and subjects have none. */

@@ -1,6 +1,9 @@
 // What the services of this room are made of, and the two things that they all do.
 import type { Digest, Reference, RepositoryName } from "../oci/index.ts";
+import type { Audit } from "./audit.ts";
+import type { Bounds } from "./bounds.ts";
 import type { DigestLocks } from "./keyed-locks.ts";
+import type { LoadLine } from "./load-line.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Caller, Index, LeaseTerms } from "./ports/index.ts";
 import type { Storage } from "./ports/storage.ts";
@@ -31,6 +34,14 @@ export interface ServiceParts {
   readonly followTree: () => void;
   /** Null once tree and index are known to agree. */
   readonly treeLookup: () => TreeLookup | null;
+  /** What repositories may hold and change; absent: anything. */
+  readonly bounds?: Bounds;
+  /** Watches how full the storage is; absent: nobody does. */
+  readonly loadLine?: LoadLine;
+  /** Hears of deletions and restores; absent: nobody does. */
+  readonly audit?: Audit;
+  /** Hears of pulls; absent: nobody does (in read-only mode). */
+  readonly pulls?: { note(repository: RepositoryName, digest: Digest): void };
   readonly options: ServiceOptions;
 }
 
@@ -39,6 +50,8 @@ export interface ServiceOptions {
   readonly graceMs: number;
   /** How long a deleted manifest can be brought back (`gc.keepdeleted`); absent or 0: not at all. */
   readonly keepDeletedMs?: number;
+  /** `storage.delete.enabled`; absent: enabled. Asked for by what is no request of the OCI API. */
+  readonly deleteEnabled?: boolean;
   /** `storage.maintenance.readonly`: then nothing is written, leases neither (INV-5). */
   readonly readOnly: boolean;
   readonly validation: ManifestValidation;
@@ -57,4 +70,10 @@ export interface ManifestValidation {
 
 export function leaseTerms(parts: ServiceParts, caller: Caller): LeaseTerms {
   return { caller, nowMs: parts.clock.now(), graceMs: parts.options.graceMs };
+}
+
+/** Until when what is deleted now can be restored; null: not at all. */
+export function restorableUntilMs({ options, clock }: ServiceParts): number | null {
+  const { keepDeletedMs = 0 } = options;
+  return keepDeletedMs > 0 ? clock.now() + keepDeletedMs : null;
 }

@@ -19,7 +19,9 @@ import {
   uploadStartedAtPath,
 } from "../storage/layout.ts";
 import { BackgroundWork } from "./background-work.ts";
+import { quotaError, quotaOver } from "./bounds.ts";
 import { isFull } from "./in-halves.ts";
+import { type Admission, type LoadLine, unboundedLoad } from "./load-line.ts";
 import type { BlobFact, Caller, UploadFact } from "./ports/index.ts";
 import type { SmallFileChange } from "./ports/storage.ts";
 import type { UploadBody, Uploads } from "./registry.ts";
@@ -42,9 +44,11 @@ export class UploadService implements Uploads {
   readonly #parts: ServiceParts;
   readonly #sessions: UploadSessions;
   readonly #cleaning: BackgroundWork;
+  readonly #loadLine: LoadLine;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
+    this.#loadLine = parts.loadLine ?? unboundedLoad;
     this.#sessions = new UploadSessions(parts.storage);
     this.#cleaning = new BackgroundWork(parts.reports);
   }
@@ -53,6 +57,7 @@ export class UploadService implements Uploads {
     repository: RepositoryName,
     options: { readonly caller: Caller; readonly algorithm: DigestAlgorithm },
   ): Promise<UploadFact> {
+    (await this.#loadLine.admit(0)).end();
     const terms = leaseTerms(this.#parts, options.caller);
     const upload = { id: crypto.randomUUID(), repository, startedAtMs: terms.nowMs };
     // Nothing in the tree yet: the first bytes bring the session's directory with them.
@@ -71,6 +76,7 @@ export class UploadService implements Uploads {
   append(upload: UploadKey, body: UploadBody): Promise<{ readonly sizeBytes: number }> {
     return this.#sessions.locks.run(upload.id, async () => {
       const fact = await this.#require(upload.repository, upload.id);
+      await this.#checkQuotas(fact, body, null);
       const { sizeBytes } = await this.#receive(fact, upload.caller, body);
       return { sizeBytes };
     });
@@ -80,6 +86,7 @@ export class UploadService implements Uploads {
     const { repository, id, caller } = upload;
     return this.#sessions.locks.run(id, async () => {
       const fact = await this.#require(repository, id);
+      await this.#checkQuotas(fact, body, digest);
       const { session, sizeBytes } = await this.#receiveLast(fact, caller, body);
       const stored = { path: uploadDataPath(repository, id), sizeBytes };
       const actual = await this.#sessions.digest(session, stored, algorithmOf(digest));
@@ -103,6 +110,22 @@ export class UploadService implements Uploads {
     return this.#sessions.locks.run(id, async () => {
       await this.#require(repository, id);
       await this.#end(repository, id);
+    });
+  }
+
+  /** Cancels an upload; one that is receiving bytes when these have arrived, which is not waited for. */
+  async end(repository: RepositoryName, id: string): Promise<void> {
+    if (!this.#sessions.locks.isHeld(id)) {
+      await this.cancel(repository, id);
+      return;
+    }
+    this.#cleaning.add(`ending upload ${id}`, async () => {
+      try {
+        await this.cancel(repository, id);
+      } catch (error) {
+        // Its client was faster.
+        if (!(error instanceof BlobUploadUnknownError)) throw error;
+      }
     });
   }
 
@@ -149,6 +172,27 @@ export class UploadService implements Uploads {
     );
   }
 
+  /**
+   * Before bytes come whose number is known. What is in the repository already may always be sent again.
+   * @throws DeniedError
+   */
+  async #checkQuotas(
+    upload: UploadFact,
+    body: UploadBody | null,
+    digest: Digest | null,
+  ): Promise<void> {
+    const { index, bounds } = this.#parts;
+    const { repository, id } = upload;
+    const quotas = bounds?.of(repository).quotas ?? [];
+    const lengthBytes = body?.lengthBytes ?? 0;
+    if (quotas.length === 0 || lengthBytes === 0) return;
+    if (digest !== null && (await index.findBlob(repository, digest)) !== null) return;
+    const usedBytes = (await index.repositoryUsage(repository))?.logicalBytes ?? 0;
+    const moreBytes = (await this.#storedBytes(repository, id)) + lengthBytes;
+    const over = quotaOver(quotas, usedBytes, moreBytes);
+    if (over !== null) throw quotaError(repository, over);
+  }
+
   async #storedBytes(repository: RepositoryName, id: string): Promise<number> {
     const stat = await this.#parts.storage.stat(uploadDataPath(repository, id));
     return stat?.sizeBytes ?? 0;
@@ -170,15 +214,31 @@ export class UploadService implements Uploads {
     return await this.#receive(upload, caller, {
       stream: nothing(),
       from: null,
-      lengthBytes: null,
+      lengthBytes: 0,
     });
   }
 
-  /** Takes in a body. When it fails half-way for its sender's sake, what arrived stays. */
+  /** Takes in a body if there is room for it. @throws DiskFullError before its first byte is read. */
   async #receive(
     upload: UploadFact,
     caller: Caller,
     body: UploadBody,
+  ): Promise<{ session: Session; sizeBytes: number }> {
+    const { lengthBytes } = body;
+    const loadLine = lengthBytes === 0 ? unboundedLoad : this.#loadLine;
+    const admission = await loadLine.admit(lengthBytes ?? 0);
+    try {
+      return await this.#receiveAdmitted(upload, body, { caller, admission });
+    } finally {
+      admission.end();
+    }
+  }
+
+  /** When it fails half-way for its sender's sake, what arrived stays. */
+  async #receiveAdmitted(
+    upload: UploadFact,
+    body: UploadBody,
+    { caller, admission }: { readonly caller: Caller; readonly admission: Admission },
   ): Promise<{ session: Session; sizeBytes: number }> {
     const { repository, id } = upload;
     const path = uploadDataPath(repository, id);
@@ -201,6 +261,7 @@ export class UploadService implements Uploads {
           session.hasher.update(chunk);
           session.hashedBytes += chunk.byteLength;
           await appended;
+          admission.received(chunk.byteLength);
           await this.#touch(upload, session, caller);
         }
       } finally {

@@ -7,6 +7,7 @@ import { blobsWithPrefix, listKnownRepositories, repositoryFacts } from "../inde
 import { IndexDamagedError, openReader, type Sql, translateError } from "../index/sql.ts";
 import { isCondemned } from "../index/collecting.ts";
 import { orphanBlobs, orphanLinks } from "../index/orphans.ts";
+import { repositoryDrift, totalsDrift } from "../index/usage-drift.ts";
 import { expectedBlob, expectedBlobs, needersOf, unlinkedBlobs } from "../index/verifying.ts";
 import { ScanDriver } from "./drive.ts";
 import { Outbox, StoppedError } from "./outbox.ts";
@@ -73,6 +74,8 @@ function verifyRun(job: VerifyJob, sql: Sql, options: ScanOptions): VerifyRun {
       unlinkedBlobs: (after, limit) => sql.inOneState(() => unlinkedBlobs(sql, after, limit)),
       orphanBlobs: (after, limit) => sql.inOneState(() => orphanBlobs(sql, after, limit)),
       orphanLinks: (after, limit) => sql.inOneState(() => orphanLinks(sql, after, limit)),
+      repositoryDrift: (after) => sql.inOneState(() => repositoryDrift(sql, after)),
+      totalsDrift: () => sql.inOneState(() => totalsDrift(sql)),
     },
   });
 }

@@ -45,6 +45,7 @@ export class Scrub {
       // The comparison and the collector see to these; a scrub looks at bytes.
       absorb: () => Promise.resolve(false),
       requeue: () => Promise.resolve(),
+      recountUsage: () => Promise.resolve(),
     });
   }
 

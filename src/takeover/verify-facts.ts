@@ -4,7 +4,7 @@ import { blobDataPath, layerLinkPath, quarantineRoot } from "../storage/layout.t
 import type { FindingItem, ProblemItem, PulseItem } from "./items.ts";
 import { problemItem, unlistable } from "./problems.ts";
 import { imageNames } from "./verify-blobs.ts";
-import type { Orphan, VerifyParts } from "./verify-scan.ts";
+import type { Drift, Orphan, VerifyParts } from "./verify-scan.ts";
 
 /** Rows of the index looked at in one step. */
 const pageSize = 500;
@@ -54,6 +54,24 @@ function orphanItem({ repository, digest, sizeBytes }: Orphan): FindingItem {
     kind: "finding",
     found: { finding: { kind: "orphan", digest, path, detail }, difference: null },
   };
+}
+
+/** The totals last: they are right once the repositories' sums are. */
+export function* checkUsage({ facts }: VerifyParts): Generator<FindingItem | PulseItem> {
+  for (let after: number | null = 0; after !== null;) {
+    const page: ReturnType<typeof facts.repositoryDrift> = facts.repositoryDrift(after);
+    if (page.drift !== null) yield driftItem(page.drift);
+    yield { kind: "pulse" };
+    after = page.next;
+  }
+  const drift = facts.totalsDrift();
+  if (drift !== null) yield driftItem(drift);
+}
+
+function driftItem({ repository, detail }: Drift): FindingItem {
+  const path = repository === null ? "totals of all repositories" : `usage of ${repository}`;
+  const finding = { kind: "usage-drift", repository, path, detail } as const;
+  return { kind: "finding", found: { finding, difference: null } };
 }
 
 /** Harmless, and nobody's but the operator's. */

@@ -34,6 +34,13 @@ export type Finding =
       readonly detail: string;
       readonly neededBy: readonly string[];
     }
+  /** What the index keeps about space is not what a count finds. Null: the totals. */
+  | {
+      readonly kind: "usage-drift";
+      readonly repository: RepositoryName | null;
+      readonly path: string;
+      readonly detail: string;
+    }
   /** Nothing refers to it and no queue knows it: no collection but one with `--full` would see it. */
   | {
       readonly kind: "orphan";

@@ -1,6 +1,6 @@
 // What `verify --repair` does about a finding: only what cannot lose anything, and each thing looked at
 // again by whoever does it, under the exclusion or in the transaction. Everything else is a person's.
-import type { Digest } from "../oci/index.ts";
+import type { Digest, RepositoryName } from "../oci/index.ts";
 import type { Difference } from "../registry/ports/index.ts";
 import type { BlobFinding, Found, Repair } from "./verify-findings.ts";
 
@@ -17,6 +17,8 @@ export interface RepairParts {
   absorb(difference: Difference): Promise<boolean>;
   /** Puts into the queue of the collector all that nothing holds and that is not in it. */
   requeue(): Promise<void>;
+  /** Counts what a repository uses again, or (null) the totals. */
+  recountUsage(repository: RepositoryName | null): Promise<void>;
 }
 
 const falseAlarm: Repair = {
@@ -47,6 +49,9 @@ export class VerifyRepair {
           this.#requeued ??= this.#parts.requeue();
           await this.#requeued;
           return { isMended: true, text: "in the queue of the next collection now" };
+        case "usage-drift":
+          await this.#parts.recountUsage(finding.repository);
+          return { isMended: true, text: "counted again" };
         case "missing-blob":
         case "unreadable-blob":
         case "missing-link":

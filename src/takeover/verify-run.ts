@@ -6,7 +6,7 @@ import type { FindingItem, PulseItem } from "./items.ts";
 import type { ScanItem } from "./scan.ts";
 import type { VerifyCounts } from "./verify-findings.ts";
 import { checkBlobs } from "./verify-blobs.ts";
-import { checkLinks, findOrphans, listQuarantine } from "./verify-facts.ts";
+import { checkLinks, checkUsage, findOrphans, listQuarantine } from "./verify-facts.ts";
 import { confirmDifference, type VerifyParts } from "./verify-scan.ts";
 
 /**
@@ -47,6 +47,7 @@ export class VerifyRun {
     await this.readBlobs(driver);
     await driver.drive(checkLinks(this.#parts));
     await driver.drive(findOrphans(this.#parts));
+    await driver.drive(checkUsage(this.#parts));
     await driver.drive(listQuarantine(this.#parts));
   }
 

@@ -55,6 +55,15 @@ export interface VerifyFacts {
     after: readonly [number, number],
     limit: number,
   ): { readonly next: readonly [number, number] | null; readonly orphans: readonly Orphan[] };
+  /** The next repository by number, and whether what it uses is what is kept of it. */
+  repositoryDrift(after: number): { readonly next: number | null; readonly drift: Drift | null };
+  totalsDrift(): Drift | null;
+}
+
+/** What is kept about space and what a count finds differ. `repository` null: the totals. */
+export interface Drift {
+  readonly repository: RepositoryName | null;
+  readonly detail: string;
 }
 
 /** A blob (`repository` null) or a layer link that nothing needs and no queue knows. */

@@ -30,6 +30,9 @@ export class VerifyTodo {
       case "difference":
         this.#add("registry verify --repair, so that the index takes the tree's side");
         break;
+      case "usage-drift":
+        this.#add("registry verify --repair, so that usage is counted again");
+        break;
       case "orphan":
         this.#add("registry verify --repair, so that a collection sees the orphans");
         break;

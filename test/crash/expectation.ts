@@ -137,6 +137,28 @@ export class Expectation {
           }
         }
         break;
+      case "delete-image":
+      case "retain":
+        for (const digest of this.#around(step)) {
+          this.manifests.set({ repository: step.repository, digest }, "either");
+        }
+        for (const [key, targets] of this.tags) {
+          if (key.repository === step.repository && targets.has(step.digest)) {
+            this.#tagMayBe(key, null);
+          }
+        }
+        break;
+      case "restore":
+        for (const digest of this.#around(step)) {
+          const { repository } = step;
+          this.#mayCome(this.manifests, { repository, digest });
+          for (const blob of artifactOf(digest).blobs) {
+            this.#mayCome(this.blobs, { repository, digest: blob });
+          }
+        }
+        for (const tag of step.tags)
+          this.#tagMayBe({ repository: step.repository, tag }, step.digest);
+        break;
       case "delete-blob":
         this.blobs.set({ repository: step.repository, digest: step.digest }, "either");
         break;
@@ -170,7 +192,12 @@ export class Expectation {
         this.tags.set({ repository: step.repository, tag: step.tag }, new Set([null]));
         break;
       case "delete-manifest":
+      case "delete-image":
+      case "retain":
         this.#deleted({ repository: step.repository, digest: step.digest });
+        break;
+      case "restore":
+        this.#restored(step);
         break;
       case "delete-blob":
         this.blobs.set({ repository: step.repository, digest: step.digest }, "gone");
@@ -185,6 +212,29 @@ export class Expectation {
       case "follow":
         break;
     }
+  }
+
+  /** The manifest, its children, and what is known to hang on either; a deletion may take all of it. */
+  #around({ repository, digest }: InRepository): Digest[] {
+    const around = [digest, ...artifactOf(digest).children];
+    for (const [key] of this.manifests) {
+      const { subject } = artifactOf(key.digest);
+      if (key.repository === repository && subject !== null && around.includes(subject)) {
+        around.push(key.digest);
+      }
+    }
+    return around;
+  }
+
+  #restored(step: Extract<Step, { kind: "restore" }>): void {
+    const { repository, digest, tags } = step;
+    for (const one of [digest, ...artifactOf(digest).children]) {
+      this.manifests.set({ repository, digest: one }, "there");
+      for (const blob of artifactOf(one).blobs) {
+        this.blobs.set({ repository, digest: blob }, "there");
+      }
+    }
+    for (const tag of tags) this.tags.set({ repository, tag }, new Set([digest]));
   }
 
   #mayCome(places: ByContent<InRepository, Presence>, key: InRepository): void {

@@ -9,7 +9,7 @@ import { parseRepositoryName, parseTag, type Tag } from "../../src/oci/index.ts"
 import { type Artifact, imageA, imageB, multi, multiChildren } from "./content.ts";
 import { type Death, tryDeath } from "./memory-death.ts";
 import { killsOf, Random } from "./random.ts";
-import { collect, push, type Script, type Step } from "./steps.ts";
+import { collect, collectKeeping, push, type Script, type Step } from "./steps.ts";
 
 setDefaultTimeout(3_600_000);
 
@@ -41,7 +41,16 @@ class RandomClient {
       this.#tagged.delete(tag);
       return [{ kind: "delete-tag", repository, tag }];
     }
-    for (const [name, other] of this.#tagged) if (other === artifact) this.#tagged.delete(name);
+    const names = [...this.#tagged].filter(([, other]) => other === artifact).map(([name]) => name);
+    // What no collection has let go of comes back.
+    if (this.#random.below(2) === 0) {
+      const { digest } = artifact;
+      return [
+        { kind: "delete-image", repository, digest },
+        { kind: "restore", repository, digest, tags: names.toSorted() },
+      ];
+    }
+    for (const name of names) this.#tagged.delete(name);
     return [{ kind: "delete-manifest", repository, digest: artifact.digest }];
   }
 
@@ -68,9 +77,11 @@ function historyOf(random: Random): Script {
       Array.from({ length: 1 + random.below(stepsOfClient) }, () => client.next()).flat(),
     );
     // Beside the clients untagged manifests stay: whose tag goes meanwhile might go or not.
-    const collecting = [collect(false), follow, collect(false), follow];
+    const collecting = [collectKeeping(false), follow, collectKeeping(false), follow];
     const together = { kind: "together", branches: [...branches, collecting] } as const;
-    return [together, { kind: "pass-grace" }, collect(random.below(2) === 0), follow];
+    const untagged = random.below(2) === 0;
+    const last = random.below(2) === 0 ? collect(untagged) : collectKeeping(untagged);
+    return [together, { kind: "pass-grace" }, last, follow];
   }).flat();
 }
 

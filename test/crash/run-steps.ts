@@ -10,8 +10,11 @@ import {
 import { artifactOf, blobBytes } from "./content.ts";
 import type { Journal } from "./journal.ts";
 import type { Script, Step } from "./steps.ts";
+import { letGo } from "../retention/let-go.ts";
 import { UploadExpiry } from "../../src/registry/upload-expiry.ts";
-import { caller, graceMs, type World } from "./world.ts";
+import { caller, graceMs, keepDeletedMs, type World } from "./world.ts";
+
+const actor = { caller, from: "a test" };
 
 export async function runSteps(world: World, script: Script, journal: Journal): Promise<void> {
   for (const step of script) {
@@ -73,8 +76,17 @@ async function perform(world: World, step: Step, noting: Noting): Promise<void> 
     case "delete-manifest":
       await services.manifests.delete(step.repository, step.digest, caller);
       break;
+    case "retain":
+      await letGo({ ...step, index: world.index, clock }, true);
+      break;
+    case "delete-image":
+      await services.deletions.deleteImage(step, { ...actor, reason: "test" });
+      break;
+    case "restore":
+      await restore(world, step);
+      break;
     case "delete-blob":
-      await services.blobs.delete(step.repository, step.digest);
+      await services.blobs.delete(step.repository, step.digest, caller);
       break;
     case "wrong-upload":
       await refuseUpload(world, step.repository);
@@ -89,7 +101,7 @@ async function perform(world: World, step: Step, noting: Noting): Promise<void> 
       await expireUploads(world);
       break;
     case "collect":
-      await collect(world, step.untagged);
+      await collect(world, step.untagged, step.keeps === true ? keepDeletedMs : 0);
       break;
     case "follow":
       await follower.catchUp();
@@ -150,6 +162,17 @@ async function putManifest(
   });
 }
 
+async function restore(
+  { services }: World,
+  { repository, digest, tags }: Extract<Step, { kind: "restore" }>,
+): Promise<void> {
+  const options = { actor, forceTags: false, dryRun: false };
+  const report = await services.restores.restore({ repository, digest }, options);
+  if (report.outcome !== "restored" || report.tags.join() !== tags.join()) {
+    throw new Error(`${digest} was not restored: ${JSON.stringify(report)}`);
+  }
+}
+
 const wrongBytes = Buffer.from("not what was announced");
 
 async function refuseUpload({ services }: World, repository: RepositoryName): Promise<void> {
@@ -187,9 +210,20 @@ export async function expireUploads({ index, services, clock }: World): Promise<
   await services.uploads.settle();
 }
 
-export async function collect({ collector }: World, untagged: boolean): Promise<void> {
+export async function collect(
+  { collector }: World,
+  untagged: boolean,
+  keptMs: number = 0,
+): Promise<void> {
   const { ok, errors } = await collector.collect(
-    { dryRun: false, untagged, full: false, foreignGraceMs: 0, listing: "nothing" },
+    {
+      dryRun: false,
+      untagged,
+      full: false,
+      foreignGraceMs: 0,
+      keepDeletedMs: keptMs,
+      listing: "nothing",
+    },
     () => undefined,
   );
   if (!ok) throw new Error(`the collection failed: ${errors.join("; ")}`);

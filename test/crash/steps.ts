@@ -33,6 +33,22 @@ export type Step =
       readonly repository: RepositoryName;
       readonly digest: Digest;
     }
+  /** With its children and referrers, as far as nothing else needs them. */
+  | { readonly kind: "delete-image"; readonly repository: RepositoryName; readonly digest: Digest }
+  /** A rule lets its tags go, all that it has. */
+  | {
+      readonly kind: "retain";
+      readonly repository: RepositoryName;
+      readonly digest: Digest;
+      readonly tags: readonly Tag[];
+    }
+  /** Undoes the deletion of the manifest or of its only tag; `tags`: those that come back. */
+  | {
+      readonly kind: "restore";
+      readonly repository: RepositoryName;
+      readonly digest: Digest;
+      readonly tags: readonly Tag[];
+    }
   | { readonly kind: "delete-blob"; readonly repository: RepositoryName; readonly digest: Digest }
   /** An upload whose digest is wrong: refused, and nothing stays. */
   | { readonly kind: "wrong-upload"; readonly repository: RepositoryName }
@@ -41,7 +57,8 @@ export type Step =
   | { readonly kind: "abandoned-upload"; readonly repository: RepositoryName }
   /** Uploads that nobody has touched for half of the grace end. */
   | { readonly kind: "expire-uploads" }
-  | { readonly kind: "collect"; readonly untagged: boolean }
+  /** `keeps`: what was deleted stays restorable. */
+  | { readonly kind: "collect"; readonly untagged: boolean; readonly keeps?: true }
   /** The tree follows the facts. */
   | { readonly kind: "follow" }
   /** All leases end. */
@@ -73,6 +90,18 @@ export function push(repository: RepositoryName, artifact: Artifact, tags: reado
 export function collect(untagged: boolean): Step {
   return { kind: "collect", untagged };
 }
+
+/** Leaves what was deleted restorable. */
+export function collectKeeping(untagged: boolean): Step {
+  return { kind: "collect", untagged, keeps: true };
+}
+
+const restoreMulti: Step = {
+  kind: "restore",
+  repository: one,
+  digest: multi.digest,
+  tags: [other],
+};
 
 const [sharedLayer = imageA.digest, ...restOfB] = imageB.blobs;
 
@@ -133,6 +162,30 @@ export const parts: Readonly<Record<string, Script>> = {
     passGrace,
     { kind: "expire-uploads" },
     collect(false),
+    follow,
+  ],
+  "delete an image, collect, restore it": [
+    { kind: "delete-image", repository: one, digest: multi.digest },
+    follow,
+    passGrace,
+    collectKeeping(true),
+    restoreMulti,
+    follow,
+  ],
+  "restore during a collection": [
+    { kind: "delete-tag", repository: one, tag: other },
+    { kind: "together", branches: [[collectKeeping(true)], [restoreMulti], [follow]] },
+    { kind: "delete-tag", repository: one, tag: other },
+    collectKeeping(true),
+    { kind: "together", branches: [[restoreMulti], [follow], [collectKeeping(true)]] },
+    follow,
+  ],
+  "retention takes an image, collect, restore it": [
+    passGrace,
+    { kind: "retain", repository: one, digest: multi.digest, tags: [other] },
+    follow,
+    collectKeeping(true),
+    restoreMulti,
     follow,
   ],
   "delete everything": [

@@ -10,6 +10,8 @@ import type { Storage } from "../../src/registry/ports/storage.ts";
 import { TreeFollower } from "../../src/registry/tree-follower.ts";
 
 export const graceMs = 3_600_000;
+/** Long enough that only a collection that keeps nothing ends what a test deletes. */
+export const keepDeletedMs = 1_000 * graceMs;
 export const caller = "ann";
 
 /** Long ago, so that every lease is over for a process that goes by the real time. */
@@ -79,6 +81,7 @@ export function createWorld(parts: WorldParts): World {
     treeLookup: () => null,
     options: {
       graceMs,
+      keepDeletedMs,
       readOnly: false,
       validation: { urlsAllow: null, urlsDeny: [], indexChildren: "all" },
     },

@@ -23,7 +23,8 @@ const mebibyte = 1024 * 1024;
 const storyTimeoutMs = 120_000;
 /** What is left of the classic tree after the story, everything included. */
 const treeKibMax = 108;
-const plimsollKibMax = 400;
+/** Some 80 pages of tables, of indexes and of the schema, the log, and what is kept for a full disk. */
+const plimsollKibMax = 512;
 
 const image = makeImage("tutorial", [40 * mebibyte, 20 * mebibyte]);
 
@@ -50,10 +51,10 @@ async function story(sandbox: Sandbox, name: ClientName, stops: boolean): Promis
   await client.push(`oci:${layout}:latest`, target);
   const pushed = await http.pull(repository, "latest");
   expectSameContent(pushed, image);
-  expect(await humanDiskUsage(sandbox.root)).toBe("61M");
+  expect(await humanDiskUsage(sandbox.root)).toMatch(/^6[12]M$/);
 
   await expectClassicDelete(`${server.url}/v2/${repository}/manifests/${pushed.digest}`);
-  expect(await humanDiskUsage(sandbox.root)).toBe("61M");
+  expect(await humanDiskUsage(sandbox.root)).toMatch(/^6[12]M$/);
 
   if (stops) expect(await server.stop()).toBe(0);
   const collected = await sandbox.command("garbage-collect");
@@ -94,6 +95,7 @@ function expectSameContent(pulled: Pulled, wanted: Image): void {
   expect(diffIds.sort()).toEqual(wanted.layers.map((layer) => layer.diffId).sort());
 }
 
+/** Up to half a MiB of it is the log of the index, until a collection or a stop empties it. */
 async function humanDiskUsage(root: string): Promise<string> {
   const { stdout } = await runOk(["du", "-sch", root]);
   const [line = "", total = ""] = stdout.split("\n");

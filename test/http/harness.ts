@@ -8,7 +8,7 @@ import type { Registry } from "../../src/registry/registry.ts";
 /** Makes an empty registry for one test. */
 export type RegistryFactory = () => Promise<Registry> | Registry;
 
-const defaultOptions: HttpOptions = {
+export const defaultOptions: HttpOptions = {
   listen: { kind: "tcp", hostname: "127.0.0.1", port: 0 },
   prefix: "/",
   host: null,

@@ -5,12 +5,15 @@ import { createRegistry } from "../../src/registry/create-registry.ts";
 import { KeyedLocks } from "../../src/registry/keyed-locks.ts";
 import { systemClock } from "../../src/registry/ports/clock.ts";
 import type { Registry } from "../../src/registry/registry.ts";
-import type { ManifestValidation } from "../../src/registry/services.ts";
+import type { ManifestValidation, ServiceParts } from "../../src/registry/services.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
 
 const everything: ManifestValidation = { urlsAllow: null, urlsDeny: [], indexChildren: "all" };
 
-export async function createRealRegistry(validation = everything): Promise<Registry> {
+export async function createRealRegistry(
+  validation = everything,
+  guards: Pick<ServiceParts, "bounds" | "loadLine"> = {},
+): Promise<Registry> {
   const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
   await index.markComplete();
   return createRegistry({
@@ -21,6 +24,7 @@ export async function createRealRegistry(validation = everything): Promise<Regis
     reports: { info: () => undefined, error: (_message, error) => console.error(error) },
     followTree: () => undefined,
     treeLookup: () => null,
+    ...guards,
     options: { graceMs: 3_600_000, readOnly: false, validation },
   });
 }

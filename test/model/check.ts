@@ -20,6 +20,7 @@ import type { World } from "../crash/world.ts";
 import type { Both } from "./client.ts";
 import { allDigests, bytesOf, contents, nameOf, repositories, tags } from "./content.ts";
 import { linksOf, type Model } from "./model.ts";
+import type { ModelDeletion } from "./model-deletions.ts";
 
 const prefixes = prefixesOf(allDigests);
 
@@ -53,12 +54,29 @@ export async function expectSameAnswers({ model, real }: Both): Promise<void> {
       seen[key] = await referrersOf(real.world, name, digest);
     }
   }
-  const listed = [...model.repositories].filter(([, { manifests }]) => manifests.size > 0);
-  wanted["catalogue"] = sorted(listed.map(([name]) => name));
+  const filled = [...model.repositories].filter(([, { manifests }]) => manifests.size > 0);
+  wanted["catalogue"] = sorted(filled.map(([name]) => name));
+  wanted["deletions"] = sorted(model.deletions.list.map(deletionText));
+  const { deletions } = real.world.services;
+  const listed = await deletions.list({ after: null, limit: 1_000 });
+  seen["deletions"] = sorted(
+    listed.map((one) =>
+      deletionText({ ...one, tag: one.what === "tag" ? (one.tags[0] ?? null) : null }),
+    ),
+  );
   const { catalog } = real.world.services;
   seen["catalogue"] = (await catalog.listRepositories({ after: null, limit: 100 })).join(" ");
   expect(seen).toEqual(wanted);
   expectWhole(model);
+}
+
+function deletionText({
+  repository,
+  digest,
+  tag,
+  tags: own,
+}: Pick<ModelDeletion, "repository" | "digest" | "tag" | "tags">): string {
+  return `${repository} ${nameOf(digest)} ${tag} [${sorted(own)}];`;
 }
 
 /** INV-4 and INV-6, by the model: all that is accepted has its blobs. Children a client may delete. */

@@ -43,7 +43,10 @@ interface Request<Value> {
 }
 
 /** @throws Died. Errors of the registry's vocabulary are answers. */
-async function request<Value>({ real }: Both, wanted: Request<Value>): Promise<Answer<Value>> {
+export async function request<Value>(
+  { real }: Both,
+  wanted: Request<Value>,
+): Promise<Answer<Value>> {
   real.done.clear();
   try {
     const given = await wanted.ask();
@@ -59,7 +62,11 @@ async function request<Value>({ real }: Both, wanted: Request<Value>): Promise<A
 
 type Kind = new (...args: never[]) => Error;
 
-function expectAnswer(answer: Answer<unknown>, granted: boolean, refusal: Kind | Kind[]): void {
+export function expectAnswer(
+  answer: Answer<unknown>,
+  granted: boolean,
+  refusal: Kind | Kind[],
+): void {
   if ("given" in answer) expect(granted, "it was granted").toBe(true);
   else if (granted) throw answer.refused;
   else if (![refusal].flat().some((kind) => answer.refused instanceof kind)) throw answer.refused;
@@ -294,20 +301,29 @@ export async function deleteManifest(
   const { model, real } = both;
   const there = model.at(repository).manifests.has(digest);
   const answer = await request(both, {
-    decides: "deleteManifest",
+    decides: "deleteRestorably",
     ask: () => real.world.services.manifests.delete(repository, digest, deleter),
-    effect: () => there && model.at(repository).removeManifest(digest),
+    effect: () => {
+      if (!there) return;
+      model.recordDeletion(repository, { digest, tag: null }, real.clock.nowMs);
+      model.at(repository).removeManifest(digest);
+    },
   });
   expectAnswer(answer, there, [ManifestUnknownError, NameUnknownError]);
 }
 
 export async function deleteTag(both: Both, repository: RepositoryName, tag: Tag): Promise<void> {
   const { model, real } = both;
-  const there = model.at(repository).tags.has(tag);
+  const digest = model.at(repository).tags.get(tag);
+  const there = digest !== undefined;
   const answer = await request(both, {
-    decides: "deleteTag",
+    decides: "deleteTagRestorably",
     ask: () => real.world.services.manifests.delete(repository, tag, deleter),
-    effect: () => there && model.at(repository).removeTag(tag),
+    effect: () => {
+      if (digest === undefined) return;
+      model.recordDeletion(repository, { digest, tag }, real.clock.nowMs);
+      model.at(repository).removeTag(tag);
+    },
   });
   expectAnswer(answer, there, [ManifestUnknownError, NameUnknownError]);
 }
@@ -323,7 +339,7 @@ export async function deleteBlob(
   const free = there && !here.names(digest);
   const answer = await request(both, {
     decides: "unlinkBlob",
-    ask: () => real.world.services.blobs.delete(repository, digest),
+    ask: () => real.world.services.blobs.delete(repository, digest, deleter),
     effect: () => free && here.removeLayer(digest),
   });
   expectAnswer(answer, free, there ? DeniedError : BlobUnknownError);

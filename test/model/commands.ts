@@ -10,6 +10,8 @@ import { repositories, tags } from "./content.ts";
 import { graceMs, type Model } from "./model.ts";
 import * as operate from "./operate.ts";
 import type { Real } from "./real.ts";
+import { retain } from "./retention.ts";
+import * as undo from "./undo-client.ts";
 
 export type Command = fc.AsyncCommand<Model, Real>;
 
@@ -175,10 +177,61 @@ async function deleteAll(both: Both, repository: Where["repository"]): Promise<v
   for (const digest of here.layers) await client.deleteBlob(both, repository, digest);
 }
 
-const collections = fc.boolean().map((untagged): Act => ({
-  says: untagged ? "collect -m" : "collect",
-  does: (both) => operate.collect(both, untagged),
-}));
+const retentions = fc
+  .record({ where, tags: someTags })
+  .map(({ where: { repository }, tags: names }): Act => ({
+    says: `retention lets [${names.join(" ")}] go in ${repository}`,
+    does: (both) => retain(both, repository, names),
+  }));
+
+const deletedThings = fc.oneof(
+  fc.constantFrom(...tags).map((tag) => ({ tag })),
+  content.map(({ digest }) => ({ digest })),
+);
+
+const undoing = fc
+  .record({ where, content, what: deletedThings, force: fc.boolean() })
+  .chain(({ where: place, content: { name, digest }, what, force }) =>
+    fc.oneof(
+      {
+        weight: 1,
+        arbitrary: fc.constant<Act>({
+          says: `delete ${name} with all that belongs to it ${at(place)}`,
+          does: (both) => undo.deleteImage(both, place.repository, digest),
+        }),
+      },
+      {
+        weight: 2,
+        arbitrary: fc.constant<Act>({
+          says: `restore ${"tag" in what ? what.tag : nameOf(what.digest)} ${at(place)}${force ? ", forcing tags" : ""}`,
+          does: (both) => undo.restore(both, place, { what, force }),
+        }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc
+          .record({ n: fc.nat(9), as: fc.constantFrom<undo.DeleteAs>("tag", "manifest", "image") })
+          .map(({ n, as }): Act => ({
+            says: `delete ${as} ${n} of those that are there`,
+            does: (both) => undo.deleteNth(both, n, as),
+          })),
+      },
+      {
+        weight: 4,
+        arbitrary: fc.nat(9).map((n): Act => ({
+          says: `restore deletion ${n} of those that are left${force ? ", forcing tags" : ""}`,
+          does: (both) => undo.restoreNth(both, n, { caller: place.caller, force }),
+        })),
+      },
+    ),
+  );
+
+const collections = fc
+  .record({ untagged: fc.boolean(), keep: fc.constantFrom(0, 3, 24) })
+  .map(({ untagged, keep }): Act => ({
+    says: `collect${untagged ? " -m" : ""}${keep > 0 ? ` and keep deletions for ${keep} graces` : ""}`,
+    does: (both) => operate.collect(both, { untagged, keepDeletedMs: keep * graceMs }),
+  }));
 
 /** Parts of the grace: leases run out, or have more or less than half of their time left. */
 const waits = fc.constantFrom(0.2, 0.3, 0.6, 1.1, 9).map((share): Act => ({
@@ -191,6 +244,8 @@ const clients = fc.oneof(
   { weight: 2, arbitrary: mounts },
   { weight: 8, arbitrary: manifests },
   { weight: 4, arbitrary: deletions },
+  { weight: 1, arbitrary: retentions },
+  { weight: 6, arbitrary: undoing },
 );
 
 const lives = fc.constantFrom<Act>(

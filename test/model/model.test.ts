@@ -51,14 +51,14 @@ async function letEverythingGo(both: Both): Promise<void> {
   const { model, real } = both;
   await client.expireUploads(both);
   real.clock.nowMs += 2 * graceMs;
-  await collect(both, false);
-  await collect(both, true);
+  await collect(both, { untagged: false, keepDeletedMs: 0 });
+  await collect(both, { untagged: true, keepDeletedMs: 0 });
   for (const [name, here] of model.repositories) {
     for (const digest of here.manifests.keys()) {
       await client.deleteManifest(both, name, digest);
     }
   }
-  await collect(both, false);
+  await collect(both, { untagged: false, keepDeletedMs: 0 });
   expect(model.repositories.size + model.stored.size).toBe(0);
   await expectNoEmptyDirectories(both);
 }

@@ -3,155 +3,10 @@
 // come to the same.
 import type { Digest, RepositoryName, Tag } from "../../src/oci/index.ts";
 import { bytesOf, type Content } from "./content.ts";
+import { type ModelDeletion, ModelDeletions, type Restored } from "./model-deletions.ts";
+import { ModelRepository, namedBy, requiredBy } from "./model-repository.ts";
 
-export const graceMs = 3_600_000;
-const lookingMaxMs = 24 * 3_600_000;
-
-interface Lease {
-  readonly digest: Digest;
-  readonly caller: string;
-  readonly untilMs: number;
-  /** Since when looking alone renews it; null: something was pushed. */
-  readonly lookingSinceMs: number | null;
-}
-
-export class ModelRepository {
-  readonly layers = new Set<Digest>();
-  readonly manifests = new Map<Digest, Content>();
-  readonly tags = new Map<Tag, Digest>();
-  readonly history = new Map<Tag, Set<Digest>>();
-  readonly uploads = new Set<string>();
-  /** Referrers whose subject was here and was removed. */
-  readonly orphaned = new Set<Digest>();
-  #leases: Lease[] = [];
-
-  holds(digest: Digest): boolean {
-    return this.layers.has(digest) || this.manifests.has(digest);
-  }
-
-  /** Whether a manifest here names it, as whatever. */
-  names(digest: Digest): boolean {
-    return [...this.manifests.values()].some((content) => namedBy(content).includes(digest));
-  }
-
-  isLeased(digest: Digest, nowMs: number): boolean {
-    return this.#leases.some((lease) => lease.digest === digest && lease.untilMs > nowMs);
-  }
-
-  #leaseOf(digest: Digest, caller: string, nowMs: number): Lease | undefined {
-    return this.#leases.find(
-      (lease) => lease.digest === digest && lease.caller === caller && lease.untilMs > nowMs,
-    );
-  }
-
-  #set(lease: Lease): void {
-    this.endLeases(lease.digest, lease.caller);
-    this.#leases.push(lease);
-  }
-
-  /** An upload ended, a mount, a manifest by digest. */
-  lease(digest: Digest, caller: string, nowMs: number): void {
-    this.#set({ digest, caller, untilMs: nowMs + graceMs, lookingSinceMs: null });
-  }
-
-  /** A HEAD: a lease, or a renewal of one that has less than half of its time left, for 24 h at most. */
-  look(digest: Digest, caller: string, nowMs: number): void {
-    const lease = this.#leaseOf(digest, caller, nowMs);
-    if (lease !== undefined && lease.untilMs - nowMs > graceMs / 2) return;
-    const lookingSinceMs = lease?.lookingSinceMs ?? nowMs;
-    if (lease !== undefined && nowMs - lookingSinceMs >= lookingMaxMs) return;
-    this.#set({ digest, caller, untilMs: nowMs + graceMs, lookingSinceMs });
-  }
-
-  /** An upload that begins or receives bytes keeps its caller's leases alive. */
-  renew(caller: string, nowMs: number): void {
-    this.#leases = this.#leases.map((lease) => {
-      const leftMs = lease.untilMs - nowMs;
-      if (lease.caller !== caller || leftMs <= 0 || leftMs > graceMs / 2) return lease;
-      return { ...lease, untilMs: nowMs + graceMs };
-    });
-  }
-
-  endLeases(digest: Digest, caller: string | null = null): void {
-    this.#leases = this.#leases.filter(
-      (lease) => lease.digest !== digest || (caller !== null && lease.caller !== caller),
-    );
-  }
-
-  removeLayer(digest: Digest): void {
-    this.layers.delete(digest);
-    this.endLeases(digest);
-  }
-
-  /** A manifest with its tags; its referrers have lost their subject. */
-  removeManifest(digest: Digest): void {
-    this.manifests.delete(digest);
-    this.orphaned.delete(digest);
-    this.endLeases(digest);
-    for (const [tag, target] of this.tags) if (target === digest) this.removeTag(tag);
-    for (const entries of this.history.values()) entries.delete(digest);
-    for (const [referrer, { subject }] of this.manifests) {
-      if (subject === digest) this.orphaned.add(referrer);
-    }
-  }
-
-  removeTag(tag: Tag): void {
-    this.tags.delete(tag);
-    this.history.delete(tag);
-  }
-
-  pointTag(tag: Tag, digest: Digest): void {
-    this.tags.set(tag, digest);
-    const entries = this.history.get(tag) ?? new Set();
-    this.history.set(tag, entries.add(digest));
-  }
-
-  /** Everything that the roots lead to: children, subjects, referrers, over and over. */
-  closure(roots: Iterable<Digest>): Set<Digest> {
-    const kept = new Set<Digest>([...roots].filter((digest) => this.manifests.has(digest)));
-    let before: number;
-    do {
-      before = kept.size;
-      for (const [digest, content] of this.manifests) {
-        if (content.subject !== null && kept.has(content.subject)) kept.add(digest);
-        if (!kept.has(digest)) continue;
-        for (const one of namedBy(content)) if (this.manifests.has(one)) kept.add(one);
-      }
-    } while (kept.size > before);
-    return kept;
-  }
-
-  /** What no tag, no lease and, unless untagged ones shall go, nothing else keeps. */
-  doomedManifests(untagged: boolean, nowMs: number): Digest[] {
-    const roots = [...this.tags.values()];
-    for (const [digest, { subject }] of this.manifests) {
-      if (this.isLeased(digest, nowMs)) roots.push(digest);
-      const hangs = subject !== null && this.manifests.has(subject);
-      if (!untagged && !hangs && !this.orphaned.has(digest)) roots.push(digest);
-    }
-    const kept = this.closure(roots);
-    return [...this.manifests.keys()].filter((digest) => !kept.has(digest));
-  }
-
-  clone(): ModelRepository {
-    const copy = new ModelRepository();
-    for (const digest of this.layers) copy.layers.add(digest);
-    for (const [digest, content] of this.manifests) copy.manifests.set(digest, content);
-    for (const [tag, digest] of this.tags) copy.tags.set(tag, digest);
-    for (const [tag, digests] of this.history) copy.history.set(tag, new Set(digests));
-    for (const id of this.uploads) copy.uploads.add(id);
-    for (const digest of this.orphaned) copy.orphaned.add(digest);
-    copy.#leases = [...this.#leases];
-    return copy;
-  }
-
-  isEmpty(nowMs: number): boolean {
-    return (
-      this.layers.size + this.manifests.size + this.tags.size + this.uploads.size === 0 &&
-      !this.#leases.some(({ untilMs }) => untilMs > nowMs)
-    );
-  }
-}
+export { graceMs, requiredBy } from "./model-repository.ts";
 
 export interface Accepted {
   readonly content: Content;
@@ -169,6 +24,8 @@ export interface Collected {
   readonly blobs: number;
   readonly bytes: number;
   readonly repositories: number;
+  /** Deletions that can still be undone. */
+  readonly restorable: number;
 }
 
 export class Model {
@@ -176,6 +33,7 @@ export class Model {
   readonly repositories = new Map<RepositoryName, ModelRepository>();
   /** Blobs that are facts: their bytes are there. */
   readonly stored = new Set<Digest>();
+  readonly deletions = new ModelDeletions();
   /** Condemned by a run that was killed: they answer 404, and the next run removes them. */
   readonly condemned = new Set<Digest>();
 
@@ -196,6 +54,7 @@ export class Model {
     for (const [name, one] of this.repositories) copy.repositories.set(name, one.clone());
     for (const digest of this.stored) copy.stored.add(digest);
     for (const digest of this.condemned) copy.condemned.add(digest);
+    copy.deletions.list.push(...this.deletions.list);
     return copy;
   }
 
@@ -210,25 +69,130 @@ export class Model {
     const { content, caller } = push;
     const { digest } = content;
     this.store(digest);
+    this.#enter(name, content);
+    for (const tag of push.tags) this.#pointTag(name, tag, digest);
+    for (const named of namedBy(content)) here.endLeases(named, caller);
+    if (push.leased) here.lease(digest, caller, push.nowMs);
+  }
+
+  #enter(name: RepositoryName, content: Content): void {
+    const here = this.ensure(name);
+    const { digest } = content;
+    if (!here.manifests.has(digest)) this.deletions.end({ repository: name, digest, tag: null });
     here.manifests.set(digest, content);
     // Pushed again after its subject went is pushed before its subject.
     here.orphaned.delete(digest);
     for (const [referrer, { subject }] of here.manifests) {
       if (subject === digest) here.orphaned.delete(referrer);
     }
-    for (const tag of push.tags) here.pointTag(tag, digest);
-    for (const named of namedBy(content)) here.endLeases(named, caller);
-    if (push.leased) here.lease(digest, caller, push.nowMs);
+  }
+
+  #pointTag(name: RepositoryName, tag: Tag, digest: Digest): void {
+    const here = this.ensure(name);
+    if (here.tags.get(tag) === digest) return;
+    here.pointTag(tag, digest);
+    this.deletions.end({ repository: name, digest, tag });
+  }
+
+  /** A tag alone, or a manifest with its tags, in a way that can be undone. */
+  recordDeletion(
+    name: RepositoryName,
+    what: { readonly digest: Digest; readonly tag: Tag | null },
+    nowMs: number,
+  ): void {
+    const here = this.at(name);
+    const own = [...here.tags].filter(([, target]) => target === what.digest).map(([tag]) => tag);
+    this.deletions.begin({
+      repository: name,
+      ...what,
+      tags: what.tag === null ? own.toSorted() : [what.tag],
+      atMs: nowMs,
+      holds: this.#neededBy(here, what.digest),
+    });
+  }
+
+  /** Everything that it names and that hangs on it, in turn; what names nothing here may do so elsewhere. */
+  #neededBy(here: ModelRepository, top: Digest): ModelDeletion["holds"] {
+    const known = new Map(
+      [...this.repositories.values()].flatMap(({ manifests }) => [...manifests]),
+    );
+    const needed = new Set([top]);
+    for (const digest of needed) {
+      const content = known.get(digest);
+      for (const named of content === undefined ? [] : requiredBy(content)) needed.add(named);
+      for (const [referrer, { subject }] of here.manifests) {
+        if (subject === digest) needed.add(referrer);
+      }
+    }
+    return new Map(
+      [...needed].map((digest) => [
+        digest,
+        { manifest: here.manifests.get(digest) ?? null, linked: here.layers.has(digest) },
+      ]),
+    );
+  }
+
+  /** The image, what nothing but it leads to, and what hangs on it, unless it has a tag or a lease. */
+  deleteImage(name: RepositoryName, top: Digest, nowMs: number): Digest[] {
+    const here = this.at(name);
+    this.recordDeletion(name, { digest: top, tag: null }, nowMs);
+    const going = new Set([top]);
+    let before: number;
+    do {
+      before = going.size;
+      for (const [digest, content] of here.manifests) {
+        const above = [...here.manifests.keys()].filter(
+          (other) => other !== digest && leadsTo(here, other, { digest, content }),
+        );
+        const isTagged = [...here.tags.values()].includes(digest);
+        if (isTagged || here.isLeased(digest, nowMs)) continue;
+        if (above.length > 0 && above.every((other) => going.has(other))) going.add(digest);
+      }
+    } while (going.size > before);
+    for (const digest of going) here.removeManifest(digest);
+    return [...going];
+  }
+
+  /** Carries out what `deletions.plan` has found. */
+  restore(restored: Restored, caller: string, nowMs: number): void {
+    const { deletion, manifests, tags, taken } = restored;
+    const { repository: name, digest: top } = deletion;
+    const here = this.ensure(name);
+    for (const { tag } of taken) this.deletions.split(deletion, tag);
+    const back = new Set(manifests.map(({ digest }) => digest));
+    const others = this.deletions.list.filter(
+      (one) => one.repository === name && one.tag === null && back.has(one.digest),
+    );
+    for (const own of others.filter((one) => one !== deletion)) {
+      for (const tag of own.tags) this.deletions.split(own, tag);
+    }
+    for (const content of manifests) {
+      this.#enter(name, content);
+      for (const digest of [content.digest, ...namedBy(content)]) {
+        if (deletion.holds.get(digest)?.linked === true) here.layers.add(digest);
+      }
+    }
+    for (const tag of tags) this.#pointTag(name, tag, top);
+    const isUntagged = ![...here.tags.values()].includes(top);
+    if (isUntagged && manifests.some(({ digest }) => digest === top)) {
+      here.lease(top, caller, nowMs);
+    }
+    this.deletions.end(deletion);
   }
 
   /** Whether anything anywhere keeps the bytes. */
   #isHeld(digest: Digest, nowMs: number): boolean {
-    return [...this.repositories.values()].some(
+    const isHere = [...this.repositories.values()].some(
       (one) => one.manifests.has(digest) || one.names(digest) || one.isLeased(digest, nowMs),
     );
+    return isHere || this.deletions.holds(digest);
   }
 
-  collect(untagged: boolean, nowMs: number): Collected {
+  collect(
+    { untagged, keepDeletedMs }: { readonly untagged: boolean; readonly keepDeletedMs: number },
+    nowMs: number,
+  ): Collected {
+    this.deletions.release(nowMs - keepDeletedMs);
     const all = [...this.repositories.values()];
     const linksBefore = this.#links();
     let manifests = 0;
@@ -256,7 +220,8 @@ export class Model {
     }
     const bytes = [...gone].reduce((sum, digest) => sum + bytesOf(digest).length, 0);
     const links = linksBefore - this.#links();
-    return { manifests, links, blobs: gone.size, bytes, repositories };
+    const restorable = this.deletions.list.length;
+    return { manifests, links, blobs: gone.size, bytes, repositories, restorable };
   }
 
   #links(): number {
@@ -264,13 +229,14 @@ export class Model {
   }
 }
 
-function namedBy({ blobs, children, subject }: Content): Digest[] {
-  return [...blobs, ...children, ...(subject === null ? [] : [subject])];
-}
-
-/** What must be there before it is accepted: all but its subject. */
-export function requiredBy({ blobs, children }: Content): Digest[] {
-  return [...blobs, ...children];
+/** By naming it, or as its subject. */
+function leadsTo(
+  here: ModelRepository,
+  other: Digest,
+  { digest, content }: { readonly digest: Digest; readonly content: Content },
+): boolean {
+  const above = here.manifests.get(other);
+  return (above !== undefined && requiredBy(above).includes(digest)) || content.subject === other;
 }
 
 /** Links of the classic layout that the facts call for, by path. */

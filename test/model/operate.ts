@@ -2,14 +2,18 @@
 // says; a killed one has done a part of it, and nothing else.
 import { expect } from "bun:test";
 import type { Digest } from "../../src/oci/index.ts";
+import type { Index } from "../../src/registry/ports/index.ts";
 import { knownBlobs, knownRepositories } from "../crash/stored-tree.ts";
 import { expectNoEmptyDirectories, expectSameTree } from "./check.ts";
 import type { Both } from "./client.ts";
 import type { Collected, Model } from "./model.ts";
+import type { ModelDeletions } from "./model-deletions.ts";
 import { Died, type Death } from "./real.ts";
 
 interface Asked {
   readonly untagged: boolean;
+  /** Deletions younger than that stay restorable. */
+  readonly keepDeletedMs: number;
   readonly dryRun?: boolean;
   readonly full?: boolean;
 }
@@ -24,22 +28,23 @@ async function run({ real }: Both, asked: Asked): Promise<Collected> {
   expect(report.ok, report.errors.join("; ")).toBe(true);
   expect(report.completed).toBe(true);
   if (options.full) expect(report.queueMissed, "the queue had missed something").toBe(0);
-  const { manifests, links, blobs, bytes, repositories } = report;
-  return { manifests, links, blobs, bytes, repositories };
+  const { manifests, links, blobs, bytes, repositories, restorable } = report;
+  return { manifests, links, blobs, bytes, repositories, restorable: restorable.count };
 }
 
 /** Dry run, run, and the proof that the queue had missed nothing. */
-export async function collect(both: Both, untagged: boolean): Promise<void> {
+export async function collect(both: Both, asked: Asked): Promise<void> {
   const { model, real } = both;
   const after = model.clone();
-  const wanted = after.collect(untagged, real.clock.nowMs);
+  const { nowMs } = real.clock;
+  const wanted = after.collect(asked, nowMs);
   try {
     // It names only the repositories that are empty already.
     const { repositories } = wanted;
-    const forecast = await run(both, { untagged, dryRun: true });
+    const forecast = await run(both, { ...asked, dryRun: true });
     expect({ ...forecast, repositories }).toEqual(wanted);
-    const found = await run(both, { untagged });
-    model.collect(untagged, real.clock.nowMs);
+    const found = await run(both, asked);
+    model.collect(asked, nowMs);
     expect(found).toEqual(wanted);
   } catch (error) {
     if (!real.isDead) throw error;
@@ -48,8 +53,16 @@ export async function collect(both: Both, untagged: boolean): Promise<void> {
   if (real.isDead) throw new Died("");
   await expectSameTree(both);
   await expectNoEmptyDirectories(both);
-  const nothing: Collected = { manifests: 0, links: 0, blobs: 0, bytes: 0, repositories: 0 };
-  expect(await run(both, { untagged, full: true })).toEqual(nothing);
+  const { restorable } = wanted;
+  const nothing: Collected = {
+    manifests: 0,
+    links: 0,
+    blobs: 0,
+    bytes: 0,
+    repositories: 0,
+    restorable,
+  };
+  expect(await run(both, { ...asked, full: true })).toEqual(nothing);
 }
 
 /** A stop and a start. */
@@ -93,6 +106,12 @@ async function adopt({ model, real, underWay }: Both, partOf: Model | null): Pro
     (await knownRepositories(index)).map(({ repository, facts }) => [repository, facts]),
   );
   if (partOf !== null) {
+    const kept = await listedKeys(index);
+    const over = model.deletions.list.filter((deletion) => !kept.has(keyOf(deletion)));
+    for (const deletion of over) {
+      expect(partOf.deletions.find(deletion), "a collection let go of too much").toBeNull();
+      model.deletions.end(deletion);
+    }
     for (const [name, here] of model.repositories) {
       const facts = known.get(name);
       const left = partOf.at(name);
@@ -131,6 +150,19 @@ async function adopt({ model, real, underWay }: Both, partOf: Model | null): Pro
     if (!real.done.has("expireUpload")) continue;
     for (const id of here.uploads) if (!uploads.has(id)) here.uploads.delete(id);
   }
+}
+
+async function listedKeys(index: Index): Promise<Set<string>> {
+  const entries = await index.listDeletions({ after: null, limit: 1_000 });
+  return new Set(
+    entries.map(({ repository, digest, what, tags }) =>
+      keyOf({ repository, digest, tag: what === "tag" ? (tags[0] ?? null) : null }),
+    ),
+  );
+}
+
+function keyOf({ repository, digest, tag }: Parameters<ModelDeletions["find"]>[0]): string {
+  return `${repository} ${digest} ${tag}`;
 }
 
 function goneFrom(before: Iterable<Digest>, after: ReadonlySet<Digest> = new Set()): Digest[] {

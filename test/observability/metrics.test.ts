@@ -26,6 +26,7 @@ describe("metrics", () => {
     expect([told("plimsoll_blobs"), told("plimsoll_manifests")]).toEqual([3, 1]);
     expect([told("plimsoll_repositories"), told("plimsoll_upload_sessions")]).toEqual([1, 0]);
     const bytes = told("plimsoll_blob_bytes");
+    expect(told('plimsoll_namespace_logical_bytes{namespace="team"}')).toBe(bytes);
     expect(told("plimsoll_http_received_bytes_total")).toBe(bytes);
     expect(told("plimsoll_storage_written_bytes_total")).toBe(bytes);
     expect(told("plimsoll_http_sent_bytes_total")).toBeGreaterThan(3 * 200);

@@ -219,7 +219,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "tag delete": {
     ...ofAll,
-    decides: "deleteTag",
+    decides: "deleteTagRestorably",
     grantedIn: always,
     refusedIn: never,
     beforehand: (scene) => pushKept(scene, tags.kept),
@@ -237,7 +237,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "manifest delete": {
     ...ofAll,
-    decides: "deleteManifest",
+    decides: "deleteRestorably",
     grantedIn: always,
     refusedIn: never,
     beforehand: (scene) => pushKept(scene, tags.kept),
@@ -255,7 +255,7 @@ export const events: Readonly<Record<string, Event>> = {
   },
   "manifest delete of what goes": {
     ...ofAll,
-    decides: "deleteManifest",
+    decides: "deleteRestorably",
     grantedIn: () => ["whole"],
     refusedIn: () => ["manifests gone", "blobs condemned"],
     act: ({ world, place, shape }) =>
@@ -272,7 +272,7 @@ export const events: Readonly<Record<string, Event>> = {
       upload(world, { repository: place, digest: stray, caller }),
     act: ({ world, place }) =>
       isThere(async () => {
-        await world.services.blobs.delete(place, stray);
+        await world.services.blobs.delete(place, stray, firstCaller);
         return true;
       }),
     goOn: async ({ world, place }) => {
@@ -289,7 +289,7 @@ export const events: Readonly<Record<string, Event>> = {
     refusedIn: () => ["whole", "blobs condemned"],
     act: ({ world, place, shape }) =>
       unless([BlobUnknownError, DeniedError], async () => {
-        await world.services.blobs.delete(place, shape.own);
+        await world.services.blobs.delete(place, shape.own, firstCaller);
         return true;
       }),
     goOn: nothingStands,

@@ -68,8 +68,8 @@ function notModified(digest: Digest): Reply {
   });
 }
 
-async function deleteBlob(env: Env, _call: Call, route: DigestRoute): Promise<Reply> {
+async function deleteBlob(env: Env, call: Call, route: DigestRoute): Promise<Reply> {
   const digest = parseDigest(route.digest);
-  await env.registry.blobs.delete(route.repository, digest);
+  await env.registry.blobs.delete(route.repository, digest, call.caller);
   return emptyReply(202, { "Docker-Content-Digest": digest });
 }

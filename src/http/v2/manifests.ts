@@ -23,6 +23,9 @@ import { queryValue, queryValues } from "../target.ts";
 /** Most `?tag=` parameters of one push (the specification asks for 10 at least). */
 const tagParametersMax = 100;
 
+/** A header holds no more than 4096 bytes of them. */
+const warningsMax = 5;
+
 export const manifestEndpoint: Endpoint<ManifestRoute> = {
   methods: { GET: getManifest, HEAD: headManifest, PUT: putManifest, DELETE: deleteManifest },
   deletes: true,
@@ -90,7 +93,15 @@ async function putManifest(env: Env, call: Call, route: ManifestRoute): Promise<
     ...(accepted.subject === null ? {} : { "OCI-Subject": accepted.subject }),
     // One line for all: the runtime cannot send a header of the same name twice.
     ...(tags.length === 0 ? {} : { "OCI-Tag": accepted.tags.join(", ") }),
+    ...warningHeader(accepted.warnings ?? []),
   });
+}
+
+/** In the form that the specification gives ("Warnings"): one header, and little of it. */
+function warningHeader(warnings: readonly string[]): { readonly Warning?: string } {
+  if (warnings.length === 0) return {};
+  const quoted = warnings.slice(0, warningsMax).map((text) => text.replaceAll(/["\\]/g, "'"));
+  return { Warning: quoted.map((text) => `299 - "${text}"`).join(", ") };
 }
 
 /**

@@ -16,7 +16,7 @@ import type { UploadBody } from "../../registry/registry.ts";
 import type { Call, Endpoint, Env } from "../context.ts";
 import { uploadRange } from "../range.ts";
 import { type Reply, emptyReply } from "../reply.ts";
-import { contentLength, type Receiving, uploadBody } from "../request-body.ts";
+import { contentLength, orDrop, type Receiving, uploadBody } from "../request-body.ts";
 import type { RepositoryRoute, UploadRoute } from "../route.ts";
 import { queryValue } from "../target.ts";
 import { digestAlgorithm } from "./manifests.ts";
@@ -77,9 +77,10 @@ async function pushAtOnce(
   const { caller } = call;
   const { uploads } = env.registry;
   const body = uploadBody(call.request, receivingOf(env));
-  const { id } = await uploads.begin(repository, { caller, algorithm: algorithmOf(digest) });
+  const begun = { caller, algorithm: algorithmOf(digest) };
+  const { id } = await orDrop(body, () => uploads.begin(repository, begun));
   try {
-    const blob = await uploads.finish({ repository, id, caller }, digest, body);
+    const blob = await orDrop(body, () => uploads.finish({ repository, id, caller }, digest, body));
     return created(env, call, { repository, blob });
   } catch (error) {
     // The client never learnt of this session, so nobody else would end it. What it was ended for
@@ -101,7 +102,8 @@ async function appendToUpload(env: Env, call: Call, route: UploadRoute): Promise
   const { caller } = call;
   env.uploadState.check(call.query, repository, id);
   const body = await partOf(env, call, route);
-  const { sizeBytes } = await env.registry.uploads.append({ repository, id, caller }, body);
+  const { uploads } = env.registry;
+  const { sizeBytes } = await orDrop(body, () => uploads.append({ repository, id, caller }, body));
   return progress(env, call, { status: 202, repository, id, sizeBytes });
 }
 
@@ -116,7 +118,8 @@ async function finishUpload(env: Env, call: Call, route: UploadRoute): Promise<R
   const digest = parseDigest(given);
   const hasPart = call.request.body !== null || call.request.headers.has("content-range");
   const body = hasPart ? await partOf(env, call, route) : null;
-  const blob = await env.registry.uploads.finish({ repository, id, caller }, digest, body);
+  const { uploads } = env.registry;
+  const blob = await orDrop(body, () => uploads.finish({ repository, id, caller }, digest, body));
   return created(env, call, { repository, blob });
 }
 

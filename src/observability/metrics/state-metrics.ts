@@ -3,6 +3,7 @@
 // after each, so that no request waits for a count.
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { CacheCounts, Countable, Index } from "../../registry/ports/index.ts";
+import { NamespaceMetrics } from "./namespace-metrics.ts";
 
 /** A page takes a fraction of a millisecond. */
 const pageRowsMax = 5_000;
@@ -10,7 +11,7 @@ const pageRowsMax = 5_000;
 const countedMax = 1_000_000;
 
 export interface StateParts {
-  readonly index: Pick<Index, "gauges" | "countPage">;
+  readonly index: Pick<Index, "gauges" | "countPage" | "scanRepositoryUsage">;
   readonly contentCache: CacheCounts;
   readonly now: () => number;
 }
@@ -22,10 +23,12 @@ export class StateMetrics {
   readonly #age: Gauge<"queue">;
   readonly #hits: Counter<"cache">;
   readonly #misses: Counter<"cache">;
+  readonly #namespaces: NamespaceMetrics;
   #reading: Promise<void> | null = null;
 
   constructor(parts: StateParts, register: Registry) {
     this.#parts = parts;
+    this.#namespaces = new NamespaceMetrics(parts, register);
     const registers = [register];
     const gauge = (name: GaugeName): Gauge =>
       new Gauge({ name: `plimsoll_${name}`, help: helps[name], registers });
@@ -88,6 +91,7 @@ export class StateMetrics {
     this.#gauges.notifications_queue_length.set(await this.#count("events"));
     this.#queue.set({ queue: "blobs" }, await this.#count("blob-candidates"));
     this.#queue.set({ queue: "manifests" }, await this.#count("manifest-candidates"));
+    await this.#namespaces.read();
   }
 
   async #count(what: Countable): Promise<number> {

@@ -4,6 +4,13 @@ import type { Digest, RepositoryName, Tag } from "../../oci/index.ts";
 /** The user, or else the address (INV-5). */
 export type Caller = string;
 
+/** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
+export interface LeaseTerms {
+  readonly caller: Caller;
+  readonly nowMs: number;
+  readonly graceMs: number;
+}
+
 export interface BlobFact {
   readonly digest: Digest;
   readonly sizeBytes: number;

@@ -12,24 +12,31 @@ import type {
 } from "../../oci/index.ts";
 import type {
   BlobFact,
-  Caller,
+  LeaseTerms,
   ManifestFact,
   Page,
   ReferrerFact,
   TreePlace,
   UploadFact,
 } from "./facts.ts";
+import type {
+  BoundsIndex,
+  DeleteOutcome,
+  DeletionTerms,
+  Denial,
+  ManifestDeletion,
+  PushBounds,
+  QuotaUse,
+} from "./bounds.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
 import type { EventIndex } from "./event-index.ts";
 import type { MetricsIndex } from "./metrics-index.ts";
-
-/** How long a lease of this kind of event lasts, and since when it may be renewed by looking alone. */
-export interface LeaseTerms {
-  readonly caller: Caller;
-  readonly nowMs: number;
-  readonly graceMs: number;
-}
+import type { DeletionIndex } from "./deletion-index.ts";
+import type { InspectionIndex } from "./inspection-index.ts";
+import type { UsageIndex } from "./usage-index.ts";
+import type { PullIndex } from "./pull-index.ts";
+import type { RetentionIndex } from "./retention-index.ts";
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -45,11 +52,15 @@ export interface AcceptManifest {
    * A `manifest` may also be a blob of the repository.
    */
   readonly required: readonly { readonly digest: Digest; readonly kind: ReferenceKind }[];
+  /** Absent: nothing bounds the repository. */
+  readonly bounds?: PushBounds;
   readonly terms: LeaseTerms;
 }
 
+/** `near`: limits of which most is in use now. `denied`: a bound of the repository forbids it. */
 export type AcceptOutcome =
-  { readonly accepted: true } | { readonly accepted: false; readonly missing: readonly Digest[] };
+  | { readonly accepted: true; readonly near?: readonly QuotaUse[] }
+  | { readonly accepted: false; readonly missing: readonly Digest[]; readonly denied?: Denial };
 
 export interface RedoRecord {
   readonly place: TreePlace;
@@ -60,29 +71,36 @@ export interface RedoRecord {
   readonly value: Digest | null;
 }
 
-export type DeleteOutcome = "deleted" | "unknown";
-
 export interface UnlinkOutcome {
   readonly outcome: "deleted" | "unknown" | "needed";
   /** With `needed`: manifests of the repository that refer to the blob, at most 10. */
   readonly neededBy: readonly Digest[];
 }
 
-/** Who deleted a manifest that may be brought back, when, and why. */
-export interface RestorableDeletion {
-  readonly nowMs: number;
-  readonly deletedBy: Caller;
-  /** `client`: by a request. Policies will have their own. */
-  readonly reason: "client";
-}
-
+export type * from "./bounds.ts";
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
+export type * from "./deletion-index.ts";
 export type * from "./event-index.ts";
 export type * from "./facts.ts";
+export type * from "./inspection-index.ts";
 export type * from "./metrics-index.ts";
+export type * from "./pull-index.ts";
+export type * from "./retention-index.ts";
+export type * from "./usage-index.ts";
 
-export interface Index extends CollectionIndex, ComparisonIndex, EventIndex, MetricsIndex {
+export interface Index
+  extends
+    BoundsIndex,
+    CollectionIndex,
+    ComparisonIndex,
+    DeletionIndex,
+    EventIndex,
+    InspectionIndex,
+    MetricsIndex,
+    PullIndex,
+    RetentionIndex,
+    UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
   /** The blob if it is linked in the repository (layers, configs) or is one of its manifests. */
@@ -157,24 +175,32 @@ export interface Index extends CollectionIndex, ComparisonIndex, EventIndex, Met
     digest: Digest,
     terms: LeaseTerms,
   ): Promise<ManifestFact | null>;
-  /** The manifest's own bytes are at their final path: it exists in the repository, with its tags (INV-4). */
+  /**
+   * The manifest's own bytes are at their final path: it exists in the repository, with its tags (INV-4),
+   * unless a bound of the repository forbids any part of it: then nothing is changed.
+   */
   acceptManifest(accept: AcceptManifest): Promise<AcceptOutcome>;
 
   // Deleting.
 
-  /** The manifest leaves the repository, its tags with it. Nothing is left to bring it back. */
+  /**
+   * The manifest leaves the repository, its tags with it. Nothing is left to bring it back. What a tag
+   * names that is held, and an index's children with it, stays. `terms` a number: when; nothing is held.
+   */
   deleteManifest(
     repository: RepositoryName,
     digest: Digest,
-    nowMs: number,
-  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
-  /** Likewise; what a restore needs is held until the deletion is released (INV-6). */
-  deleteRestorably(
+    terms: number | DeletionTerms,
+  ): Promise<ManifestDeletion>;
+  /**
+   * The tag goes, unless it is held, and nothing is left to bring it back. `terms` a number: when; nothing
+   * is held. Deletions that can be undone: deletion-index.ts.
+   */
+  deleteTag(
     repository: RepositoryName,
-    digest: Digest,
-    deletion: RestorableDeletion,
-  ): Promise<{ readonly outcome: DeleteOutcome; readonly tags: readonly Tag[] }>;
-  deleteTag(repository: RepositoryName, tag: Tag, nowMs: number): Promise<DeleteOutcome>;
+    tag: Tag,
+    terms: number | DeletionTerms,
+  ): Promise<DeleteOutcome>;
   /** Takes a blob out of a repository, unless one of its manifests needs it. */
   unlinkBlob(repository: RepositoryName, digest: Digest, nowMs: number): Promise<UnlinkOutcome>;
 

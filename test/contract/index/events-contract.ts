@@ -101,6 +101,30 @@ export function eventsContract(driver: IndexDriver): void {
       expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
     });
 
+    test("of deletions that can be undone, one each; of a repository one, at its end", async () => {
+      const { index } = world();
+      const one = await world().image("a", { blobs: [1], tags: ["x", "y"] });
+      const two = await world().image("a", { blobs: [2], tags: ["z"] });
+      await index.setEventEndpoints(["one"]);
+      const deletion = {
+        nowMs: world().nowMs,
+        deletedBy: "alice",
+        reason: "client",
+        isRestorable: true,
+      } as const;
+      await index.deleteTagRestorably({ repository: repo("a"), tag: tag("x") }, deletion);
+      await index.deleteTagRestorably({ repository: repo("a"), tag: tag("x") }, deletion);
+      await index.deleteImage({ repository: repo("a"), digest: two }, deletion);
+      await index.deleteImage({ repository: repo("a"), digest: two }, deletion);
+      while ((await index.deleteRepository(repo("a"), deletion)).more);
+      expect((await taken(index, "one")).map(told)).toEqual([
+        ["delete", "tag", "a", null, "x"],
+        ["delete", "manifest", "a", two, null],
+        ["delete", "repository", "a", null, null],
+      ]);
+      expect(one).not.toBe(two);
+    });
+
     test("they name the request, where there was one", async () => {
       const { index } = world();
       await index.setEventEndpoints(["one"]);

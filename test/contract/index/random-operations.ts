@@ -3,7 +3,9 @@
 import * as fc from "fast-check";
 import type { Digest, RepositoryName } from "../../../src/oci/index.ts";
 import type { Difference } from "../../../src/registry/ports/index.ts";
+import { retireTag, retireUntagged } from "./call-retention.ts";
 import { collectOnce } from "./collect.ts";
+import { deleteImage, deleteTag, deletionBy, listed, readHeld } from "./undo.ts";
 import {
   blobNo,
   type Content,
@@ -132,6 +134,30 @@ const deleting: fc.Arbitrary<Operation>[] = [
       operation(`delete restorably ${name} ${what}`, (world) => world.deleteRestorably(name, what)),
     ),
   fc
+    .tuple(anyRepository, anyDigest)
+    .map(([name, what]) =>
+      operation(`delete image ${name} ${what}`, (world) => deleteImage(world, name, what)),
+    ),
+  fc
+    .tuple(anyRepository, anyTag)
+    .map(([name, which]) =>
+      operation(`delete tag restorably ${name} ${which}`, (world) => deleteTag(world, name, which)),
+    ),
+  anyRepository.map((name) =>
+    operation(`delete repository ${name}`, (world) =>
+      world.index.deleteRepository(name, deletionBy(world)),
+    ),
+  ),
+  fc.tuple(fc.nat(9), fc.boolean()).map(([n, forceTags]) =>
+    operation(`restore deletion ${n} ${forceTags}`, async (world) => {
+      const entries = await listed(world);
+      const entry = entries[n % Math.max(1, entries.length)];
+      if (entry === undefined) return null;
+      const held = await readHeld(world, entry.id, contents);
+      return await world.index.restoreDeletion({ ...held, forceTags });
+    }),
+  ),
+  fc
     .tuple(anyRepository, anyTag)
     .map(([name, which]) =>
       operation(`delete tag ${name} ${which}`, (world) =>
@@ -145,6 +171,14 @@ const deleting: fc.Arbitrary<Operation>[] = [
         world.index.unlinkBlob(name, what, world.nowMs),
       ),
     ),
+  fc
+    .tuple(anyRepository, anyTag)
+    .map(([name, which]) =>
+      operation(`retire ${name} ${which}`, (world) => retireTag(world, name, which)),
+    ),
+  anyRepository.map((name) =>
+    operation(`retire untagged ${name}`, (world) => retireUntagged(world, name)),
+  ),
 ];
 
 const collecting: fc.Arbitrary<Operation>[] = [

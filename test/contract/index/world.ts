@@ -16,6 +16,7 @@ import type {
   Index,
   LeaseTerms,
   ManifestStanding,
+  PushBounds,
   RedoRecord,
 } from "../../../src/registry/ports/index.ts";
 import type { IndexFixture, TreeFixture } from "./fixture.ts";
@@ -64,6 +65,7 @@ export function contentOf(spec: ManifestSpec): Content {
 export interface Push extends ManifestSpec {
   readonly tags?: readonly string[];
   readonly caller?: string;
+  readonly bounds?: PushBounds;
 }
 
 export class World {
@@ -71,6 +73,8 @@ export class World {
   readonly tree: TreeFixture;
   readonly graceMs = hourMs;
   nowMs = 1_700_000_000_000;
+  /** Manifests that were put, accepted or not. */
+  readonly contents = new Map<Digest, Content>();
 
   constructor(fixture: IndexFixture) {
     this.index = fixture.index;
@@ -106,6 +110,7 @@ export class World {
   /** Pushes a manifest by its tags or, without any, by its digest. */
   async put(repository: string, push: Push): Promise<Content & { outcome: AcceptOutcome }> {
     const content = contentOf(push);
+    this.contents.set(content.digest, content);
     const tags = push.tags ?? [];
     const outcome = await this.index.acceptManifest({
       repository: repo(repository),
@@ -117,6 +122,7 @@ export class World {
       required: content.manifest.references.filter(
         ({ kind }) => kind === "blob" || kind === "manifest",
       ),
+      ...(push.bounds === undefined ? {} : { bounds: push.bounds }),
       terms: this.terms(push.caller),
     });
     return { ...content, outcome };

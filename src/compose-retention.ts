@@ -1,0 +1,131 @@
+// Puts retention together with the root that it works on: the rules of the configuration, what a command
+// asks for, the server's own schedule.
+import type { Config } from "./config/index.ts";
+import { boundsOf } from "./config-mapping.ts";
+import { pauseFor, systemTimers } from "./gc/index.ts";
+import type { Logger } from "./observability/index.ts";
+import type { Asker } from "./owner/control-socket.ts";
+import type { ApplyRetention } from "./pressure/index.ts";
+import { systemClock } from "./registry/ports/clock.ts";
+import type { Index } from "./registry/ports/index.ts";
+import { PullLog } from "./registry/pull-log.ts";
+import type { TreeFollower } from "./registry/tree-follower.ts";
+import { parseRetentionRequest, Retention, RetentionSchedule } from "./retention/index.ts";
+import type { Agreement } from "./takeover/agreement.ts";
+
+interface RetentionRoot {
+  readonly index: Index;
+  /** Null: in read-only mode nobody notes pulls. */
+  readonly pulls: PullLog | null;
+  readonly follower: TreeFollower;
+}
+
+/** Null: in read-only mode nothing is written. */
+export function pullLogOf(
+  config: Config,
+  parts: ConstructorParameters<typeof PullLog>[0],
+): PullLog | null {
+  return config.storage.maintenance.readOnly.enabled ? null : new PullLog(parts);
+}
+
+export function retentionOf(
+  config: Config,
+  { index, pulls, follower }: RetentionRoot,
+  logger: Logger,
+): Retention {
+  const bounds = boundsOf(config);
+  return new Retention({
+    index,
+    clock: systemClock,
+    pause: pauseFor,
+    pulls: pulls ?? { settle: () => Promise.resolve(), isWaiting: () => false },
+    isProtected: (repository, tag) => bounds.immutableRuleOf(repository, tag) !== null,
+    followTree: () => {
+      follower.wake();
+    },
+    keepDeletedMs: config.gc.keepDeletedMs,
+    logRun: ({ askedBy, rules, report }) => {
+      const { durationMs, applied: _, bytes: __, atLeast: ___, ...figures } = report;
+      logger.info("retention", {
+        askedBy,
+        rules: rules.join(","),
+        ...figures,
+        durationMs: Math.round(durationMs),
+      });
+    },
+    refusal: refusalOf(config),
+  });
+}
+
+/** Why nothing may be removed; null: it may. */
+function refusalOf({ storage }: Config): string | null {
+  if (storage.maintenance.readOnly.enabled) {
+    return "the registry is in read-only mode (storage.maintenance.readonly): nothing is removed";
+  }
+  return storage.delete.enabled
+    ? null
+    : "deletion is disabled: set storage.delete.enabled to true to let retention remove anything";
+}
+
+/** `registry retention preview` and `apply`. @returns the exit code */
+export async function runRetention(
+  root: { readonly retention: Retention; readonly agreement: Agreement },
+  request: { readonly what: "preview" | "apply"; readonly options: unknown },
+  asker: Asker,
+): Promise<number> {
+  const { retention } = root;
+  const work = parseRetentionRequest(request.options);
+  await root.agreement.wait(asker.signal);
+  if (request.what === "preview") {
+    await retention.preview(work, asker.tell, asker.signal);
+    return 0;
+  }
+  const counted = { ...work, countsBytes: true };
+  const { completed } = await retention.apply(counted, asker.tell, asker.signal);
+  return completed ? 0 : 1;
+}
+
+/** What rules with `onpressure` do when the disk is too full; null: there are none, or nothing may be removed. */
+export function retentionUnderPressure(
+  config: Config,
+  retention: Retention,
+): ApplyRetention | null {
+  const rules = config.retention;
+  if (!rules.some(({ onPressure }) => onPressure) || refusalOf(config) !== null) return null;
+  return async (isEnough, signal) => {
+    await retention.applyUnderPressure(rules, isEnough, signal);
+  };
+}
+
+/** Null: there are no rules, or nothing may be removed. */
+export function retentionSchedule(
+  config: Config,
+  root: {
+    readonly index: Index;
+    readonly retention: Retention;
+    readonly agreement: Agreement;
+  },
+  logger: Logger,
+): RetentionSchedule | null {
+  if (config.retention.length === 0) return null;
+  const refusal = refusalOf(config);
+  if (refusal !== null) {
+    logger.warn(`the retention rules are not applied: ${refusal}`);
+    return null;
+  }
+  const { index, retention, agreement } = root;
+  return new RetentionSchedule({
+    retention,
+    index,
+    rules: config.retention,
+    clock: systemClock,
+    timers: systemTimers,
+    random: Math.random,
+    agreed: (signal) => agreement.wait(signal),
+    log: {
+      warn: (message) => {
+        logger.warn(message);
+      },
+    },
+  });
+}

@@ -1,0 +1,22 @@
+// What the domain asks of whoever watches how full the storage is, before it takes bytes in.
+// Implemented in pressure/. Documentation: docs/limits.md.
+
+export interface LoadLine {
+  /**
+   * Before the first byte of a body is read. `bytes`: announced; 0: not known.
+   * @throws DiskFullError when the storage is loaded to its line, or would be with these.
+   */
+  admit(bytes: number): Promise<Admission>;
+}
+
+/** Bytes that may come in: counted as used from the moment at which they were admitted. */
+export interface Admission {
+  received(bytes: number): void;
+  /** No more will come. To be called once, whatever happened. */
+  end(): void;
+}
+
+/** For a registry that watches nothing. */
+export const unboundedLoad: LoadLine = {
+  admit: () => Promise.resolve({ received: () => undefined, end: () => undefined }),
+};
