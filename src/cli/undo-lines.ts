@@ -50,7 +50,7 @@ export function deleteLines(event: DeleteEvent): string[] {
   if (result.outcome === "unknown") return [`${name}: not found; nothing was deleted`];
   const undo =
     restorableUntilMs === null
-      ? "; it cannot be restored (gc.keepdeleted is 0)"
+      ? "; it cannot be restored"
       : `; restorable until ${timeOf(restorableUntilMs)}: registry restore ${name}`;
   const verb = dryRun ? "would be deleted" : "deleted";
   return [`${name}: ${verb}, ${whatWent(result)}${dryRun ? "" : undo}`];

@@ -16,6 +16,7 @@ import type {
   DeletionPage,
   ImageDeletion,
   RepositoryDeletion,
+  RestoreWanted,
   TagDeletion,
 } from "./ports/index.ts";
 import { restorableUntilMs, type ServiceParts } from "./services.ts";
@@ -65,7 +66,9 @@ export class DeletionService {
     const deletion = this.#deletionBy(repository, deleter);
     const deleted = await this.#parts.index.deleteTagRestorably(wanted, deletion);
     if (deleted.held !== undefined) throw heldError(repository, deleted.held);
-    this.#tell({ what: "tag", repository, reference: tag, outcome: deleted.outcome }, deleter);
+    const { outcome } = deleted;
+    const untilMs = await this.untilMsOf({ repository, tag });
+    this.#tell({ what: "tag", repository, reference: tag, outcome }, deleter, untilMs);
     this.#parts.followTree();
     return deleted;
   }
@@ -82,7 +85,9 @@ export class DeletionService {
     const deletion = this.#deletionBy(repository, deleter);
     const deleted = await this.#parts.index.deleteImage(image, deletion);
     if (deleted.held !== undefined) throw heldError(repository, deleted.held);
-    this.#tell({ what: "image", repository, reference: digest, outcome: deleted.outcome }, deleter);
+    const { outcome } = deleted;
+    const untilMs = await this.untilMsOf(image);
+    this.#tell({ what: "image", repository, reference: digest, outcome }, deleter, untilMs);
     this.#parts.followTree();
     return deleted;
   }
@@ -114,7 +119,8 @@ export class DeletionService {
       followTree();
     }
     const outcome = whole.images + whole.tags + uploads > 0 ? "deleted" : "unknown";
-    this.#tell({ what: "repository", repository, reference: null, outcome }, deleter);
+    const untilMs = this.restorableUntilMs();
+    this.#tell({ what: "repository", repository, reference: null, outcome }, deleter, untilMs);
     return { ...whole, uploads, outcome };
   }
 
@@ -187,9 +193,15 @@ export class DeletionService {
     }
   }
 
-  /** Of what is deleted now; null: it cannot be restored. */
+  /** Until when what is deleted now can be restored; null: nothing is kept. */
   restorableUntilMs(): number | null {
-    return restorableUntilMs(this.#parts);
+    const { keepDeletedMs = 0 } = this.#parts.options;
+    return keepDeletedMs > 0 ? this.#parts.clock.now() + keepDeletedMs : null;
+  }
+
+  /** The same of one thing that has just been deleted; null also where its content was not known. */
+  untilMsOf(deleted: RestoreWanted): Promise<number | null> {
+    return restorableUntilMs(this.#parts, deleted);
   }
 
   #deletionBy(repository: RepositoryName, { caller, reason }: Deleter): Deletion {
@@ -234,13 +246,14 @@ export class DeletionService {
   #tell(
     what: Pick<AuditEntry, "what" | "repository" | "reference" | "outcome">,
     { reason, caller, from }: Deleter,
+    untilMs: number | null,
   ): void {
     this.#parts.audit?.record({
       action: "delete",
       ...what,
       actor: { caller, from },
       reason,
-      restorableUntilMs: what.outcome === "deleted" ? restorableUntilMs(this.#parts) : null,
+      restorableUntilMs: what.outcome === "deleted" ? untilMs : null,
     });
   }
 }

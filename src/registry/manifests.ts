@@ -240,6 +240,9 @@ export class ManifestService implements Manifests {
     const outcome = isDigestReference(reference)
       ? await this.#deleteManifest(repository, reference, caller)
       : await this.#deleteTag(repository, reference, caller);
+    const deleted = isDigestReference(reference)
+      ? { repository, digest: reference }
+      : { repository, tag: reference };
     this.#parts.audit?.record({
       action: "delete",
       what: isDigestReference(reference) ? "manifest" : "tag",
@@ -248,7 +251,8 @@ export class ManifestService implements Manifests {
       actor: { caller, from: caller },
       outcome,
       reason: "client",
-      restorableUntilMs: outcome === "deleted" ? restorableUntilMs(this.#parts) : null,
+      restorableUntilMs:
+        outcome === "deleted" ? await restorableUntilMs(this.#parts, deleted) : null,
     });
     if (outcome === "unknown") throw unknownManifest(repository, reference);
     this.#parts.followTree();

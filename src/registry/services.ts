@@ -5,7 +5,7 @@ import type { Bounds } from "./bounds.ts";
 import type { DigestLocks } from "./keyed-locks.ts";
 import type { LoadLine } from "./load-line.ts";
 import type { Clock } from "./ports/clock.ts";
-import type { Caller, Index, LeaseTerms } from "./ports/index.ts";
+import type { Caller, Index, LeaseTerms, RestoreWanted } from "./ports/index.ts";
 import type { Storage } from "./ports/storage.ts";
 
 /** What happens outside a request and must not be lost without a word. */
@@ -72,8 +72,16 @@ export function leaseTerms(parts: ServiceParts, caller: Caller): LeaseTerms {
   return { caller, nowMs: parts.clock.now(), graceMs: parts.options.graceMs };
 }
 
-/** Until when what is deleted now can be restored; null: not at all. */
-export function restorableUntilMs({ options, clock }: ServiceParts): number | null {
+/**
+ * Until when what has just been deleted can be restored; null: not at all, because nothing is kept, or because
+ * nothing is known of its content.
+ */
+export async function restorableUntilMs(
+  { options, clock, index }: ServiceParts,
+  deleted: RestoreWanted,
+): Promise<number | null> {
   const { keepDeletedMs = 0 } = options;
-  return keepDeletedMs > 0 ? clock.now() + keepDeletedMs : null;
+  if (keepDeletedMs <= 0) return null;
+  const { outcome } = await index.findDeletion(deleted);
+  return outcome === "found" ? clock.now() + keepDeletedMs : null;
 }

@@ -35,7 +35,7 @@ const listSchema = z.strictObject({ globs: z.array(name).max(100) });
 export interface DeleteEvent {
   readonly name: string;
   readonly dryRun: boolean;
-  /** Until when it can be restored; null: not at all. */
+  /** Until when it can be restored; null: not at all, or a dry run. */
   readonly restorableUntilMs: number | null;
   readonly result:
     | ({ readonly what: "tag" } & TagDeletion)
@@ -68,11 +68,17 @@ export async function runDelete(
       ? await previewOf(deletions, image)
       : await deleteOne(deletions, image, { deleter, signal: asker.signal });
     if (result.outcome !== "deleted") exitCode = 1;
-    const untilMs = result.outcome === "deleted" ? deletions.restorableUntilMs() : null;
+    const isGone = result.outcome === "deleted" && !dryRun;
+    const untilMs = isGone ? await untilMsOf(deletions, image) : null;
     const event: DeleteEvent = { name: text, dryRun, restorableUntilMs: untilMs, result };
     await asker.tell(event);
   }
   return exitCode;
+}
+
+function untilMsOf(deletions: DeletionService, image: ImageName): Promise<number | null> {
+  const one = wantedOf({ ...image, number: null });
+  return one === null ? Promise.resolve(deletions.restorableUntilMs()) : deletions.untilMsOf(one);
 }
 
 async function deleteOne(

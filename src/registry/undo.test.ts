@@ -227,6 +227,22 @@ describe("deleting", () => {
     expect(await world.restore({ tag: v1 })).toEqual({ outcome: "unknown" });
   });
 
+  test("what cannot be read cannot be restored, and nobody is told otherwise", async () => {
+    const world = new World();
+    const { image } = await world.image("a layer", "v1");
+    const { index, nowMs, services } = world;
+    const bent = { kind: "revision", repository: app, digest: image, there: true } as const;
+    await index.markComplete();
+    await index.absorb([{ ...bent, manifest: null, sizeBytes: 7 }], { nowMs, recheck: false });
+    const request = { names: ["app:v1", `app@${image}`], user: "ann", dryRun: false };
+    const deleted = await told((asker) => runDelete(services.deletions, request, asker));
+    expect(deleted.events).toMatchObject([
+      { restorableUntilMs: null, result: { outcome: "deleted" } },
+      { restorableUntilMs: null, result: { outcome: "deleted" } },
+    ]);
+    expect(world.heard.map((entry) => entry.restorableUntilMs)).toEqual([null, null]);
+  });
+
   test("nothing goes where deleting is disabled", async () => {
     const world = new World();
     const { image } = await world.image("a layer", "v1");

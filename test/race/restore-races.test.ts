@@ -2,7 +2,7 @@
 // comes back whole, what does not leaves nothing half, and a push from the start succeeds in any case
 // (INV-3, INV-4, INV-6).
 import { describe, expect, test } from "bun:test";
-import { createMemoryIndex } from "../../src/index/sqlite-index.ts";
+import { createUnhurriedIndex } from "./unhurried-index.ts";
 import { parseRepositoryName, parseTag } from "../../src/oci/index.ts";
 import type { RestoreReport } from "../../src/registry/restores.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
@@ -25,7 +25,7 @@ class Scene {
 
   constructor() {
     const clock = new TestClock();
-    const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
+    const index = createUnhurriedIndex({ link: () => null, blobSizeBytes: () => null });
     const storage = new MemoryStorage(clock);
     this.world = createWorld({
       index: this.requesting.wrap(index),

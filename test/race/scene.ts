@@ -1,6 +1,6 @@
 // The scene of one race: something on its way out in one repository or in two, an image beside it that
 // stays, and a registry whose collector and whose requests can be stopped at any call of their ports.
-import { createMemoryIndex } from "../../src/index/sqlite-index.ts";
+import { createUnhurriedIndex } from "./unhurried-index.ts";
 import {
   BlobUnknownError,
   type Digest,
@@ -61,7 +61,7 @@ const grounds: Ground[] = [];
 
 function newGround(): Ground {
   const clock = new TestClock();
-  const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
+  const index = createUnhurriedIndex({ link: () => null, blobSizeBytes: () => null });
   return { index, storage: new MemoryStorage(clock), clock };
 }
 

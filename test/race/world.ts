@@ -2,7 +2,7 @@
 // do at the same steps. Time stands still unless a test moves it.
 import { Collector, type CollectionEvent, type CollectionReport } from "../../src/gc/index.ts";
 import type { CollectionParts, CollectOptions } from "../../src/gc/index.ts";
-import { createMemoryIndex } from "../../src/index/sqlite-index.ts";
+import { createUnhurriedIndex } from "./unhurried-index.ts";
 import {
   type Digest,
   digestOf,
@@ -57,7 +57,7 @@ export class World {
 
   constructor(wrapping: Wrapping = {}) {
     const storage = new MemoryStorage({ now: () => this.nowMs });
-    const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
+    const index = createUnhurriedIndex({ link: () => null, blobSizeBytes: () => null });
     this.index = index;
     this.storage = storage;
     this.follower = new TreeFollower({
