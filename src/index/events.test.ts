@@ -3,7 +3,15 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { blobNo, repo } from "../../test/contract/index/world.ts";
 import { runBatch } from "./batch.ts";
-import { eventsMax, nextEvents, queueEvents, setEventEndpoints } from "./events.ts";
+import {
+  addEvents,
+  eventsMax,
+  nextEvents,
+  queueEvents,
+  setEventEndpoints,
+  settleEvents,
+  waitingWithPullsMax,
+} from "./events.ts";
 import type { RegistryEvent } from "../registry/ports/index.ts";
 import { migrate, Sql } from "./sql.ts";
 
@@ -33,7 +41,7 @@ test("of more than can be kept, the newest are", () => {
   const more = 500;
   sql.run("BEGIN");
   for (let n = 0; n < eventsMax + more; n += 500) {
-    queueEvents(
+    addEvents(
       sql,
       Array.from({ length: 500 }, (_, at) => ({ ...event, id: `${n + at}` })),
     );
@@ -43,6 +51,19 @@ test("of more than can be kept, the newest are", () => {
   expect(nextEvents(sql, "away", 1)?.[0]?.event.id).toBe(`${more}`);
 });
 
+test("pulls never take the place of changes: from some length on they are not queued", () => {
+  const sql = open();
+  const many = Array.from({ length: 1_000 }, () => event);
+  let queued = 0;
+  for (let n = 0; n < 30; n++) if (queueEvents(sql, many)) queued += many.length;
+  expect(queued).toBe(waitingWithPullsMax);
+  addEvents(sql, [{ ...event, action: "push", id: "a change" }]);
+  const position = sql.get<{ id: number }>("SELECT max(id) AS id FROM events")?.id ?? 0;
+  settleEvents(sql, "away", position - 1);
+  expect(nextEvents(sql, "away", 9)?.map((one) => one.event.id)).toEqual(["a change"]);
+  expect(queueEvents(sql, many)).toBe(true);
+});
+
 test("no event without its change: neither when it fails, nor when its commit does", () => {
   const sql = open();
   const context = { sql, probe: { link: () => null, blobSizeBytes: () => null }, room: null };
@@ -50,7 +71,8 @@ test("no event without its change: neither when it fails, nor when its commit do
   const finished = { id: null, repository: repo("a"), digest: blobNo(1), sizeBytes: 1, terms };
   const call = { id: 1, name: "finishUpload", args: [finished], deadlineMs: Infinity } as const;
   const failing = { ...call, args: [{ ...finished, sizeBytes: "not a number" }] };
-  const [failed, done] = runBatch(context, [failing, { ...call, id: 2 }], () => true);
+  const [failed] = runBatch(context, [failing], () => true);
+  const [done] = runBatch(context, [call], () => true);
   expect([failed?.ok, done?.ok]).toEqual([false, true]);
   expect(nextEvents(sql, "away", 9)).toHaveLength(1);
   let looks = 0;

@@ -5,13 +5,24 @@ import type { Sql } from "./sql.ts";
 
 /** Some 30 MB. */
 export const eventsMax = 50_000;
+/** A busy registry is pulled from thousands of times a second: that must not push changes out. */
+export const waitingWithPullsMax = 10_000;
 
 export function isAnybodyToBeTold(sql: Sql): boolean {
   return sql.has("SELECT 1 FROM event_endpoints LIMIT 1");
 }
 
-export function queueEvents(sql: Sql, events: readonly RegistryEvent[]): void {
-  if (isAnybodyToBeTold(sql)) addEvents(sql, events);
+export function queueEvents(sql: Sql, events: readonly RegistryEvent[]): boolean {
+  if (!isAnybodyToBeTold(sql) || waiting(sql) + events.length > waitingWithPullsMax) return false;
+  addEvents(sql, events);
+  return true;
+}
+
+function waiting(sql: Sql): number {
+  // Two statements: asked for both at once, SQLite walks the table.
+  const first = sql.get<{ id: number | null }>("SELECT min(id) AS id FROM events")?.id ?? null;
+  const last = sql.get<{ id: number | null }>("SELECT max(id) AS id FROM events")?.id ?? null;
+  return first === null || last === null ? 0 : last - first + 1;
 }
 
 export function addEvents(sql: Sql, events: readonly RegistryEvent[]): void {

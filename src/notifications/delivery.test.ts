@@ -53,7 +53,7 @@ class World implements Disposable {
     const enough = Promise.withResolvers<void>();
     const index: EventIndex = {
       setEventEndpoints: () => Promise.resolve(),
-      queueEvents: () => Promise.resolve(),
+      queueEvents: () => Promise.resolve(true),
       nextEvents: () => Promise.resolve(this.queue?.slice(0, 100) ?? null),
       settleEvents: (_name, upTo) => {
         this.settled.push(upTo);

@@ -17,18 +17,24 @@ export type Pulled = Pick<
 /** Gathered; more within a second are not told of. */
 const pullsMax = 2_000;
 const gatherMs = 1_000;
+const tellLostMs = 60_000;
 
 export class Notifier {
   readonly #parts: NotifierParts;
   readonly #names: readonly string[];
   readonly #deliveries: readonly Delivery[];
+  readonly #wantsPulls: boolean;
   #pulls: RegistryEvent[] = [];
   #dropped = 0;
+  /** Of pulls that nobody is notified of, and nobody was told of yet. */
+  #lost = 0;
+  #toldLostAtMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | null = null;
 
   constructor(parts: NotifierParts, endpoints: readonly EndpointOptions[]) {
     this.#parts = parts;
     this.#names = endpoints.map(({ name }) => name);
+    this.#wantsPulls = endpoints.some(({ ignoredActions }) => !ignoredActions.includes("pull"));
     const register = (): Promise<void> => parts.index.setEventEndpoints(this.#names);
     this.#deliveries = endpoints.map((endpoint) => new Delivery({ ...parts, register }, endpoint));
   }
@@ -47,6 +53,7 @@ export class Notifier {
   }
 
   pulled(pull: Pulled): void {
+    if (!this.#wantsPulls) return;
     if (this.#pulls.length >= pullsMax) {
       this.#dropped += 1;
       return;
@@ -74,12 +81,23 @@ export class Notifier {
     this.#pulls = [];
     this.#dropped = 0;
     const { index, log } = this.#parts;
-    if (dropped > 0) log.warn(`${dropped} pulls were too many at once to be notified of`);
     if (pulls.length === 0) return;
     try {
-      await index.queueEvents(pulls);
+      const isQueued = await index.queueEvents(pulls);
+      if (isQueued) this.#tellLost(dropped);
+      else this.#tellLost(dropped + pulls.length);
     } catch {
       log.warn(`${pulls.length} pulls could not be queued, so nobody is notified of them`);
     }
+  }
+
+  /** At most once a minute, and of all since then: on a busy registry it would be every second. */
+  #tellLost(lost: number): void {
+    const { log, now } = this.#parts;
+    this.#lost += lost;
+    if (this.#lost === 0 || now() - this.#toldLostAtMs < tellLostMs) return;
+    log.warn(`nobody is notified of ${this.#lost} pulls: there are more than endpoints take`);
+    this.#lost = 0;
+    this.#toldLostAtMs = now();
   }
 }

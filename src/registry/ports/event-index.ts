@@ -38,6 +38,9 @@ export interface EventIndex {
   nextEvents(endpoint: string, limit: number): Promise<readonly QueuedEvent[] | null>;
   /** The endpoint has had all up to this one. Idempotent; never goes back. */
   settleEvents(endpoint: string, position: number): Promise<void>;
-  /** Of what changes nothing: pulls. Nothing is kept when nobody is to be notified. */
-  queueEvents(events: readonly RegistryEvent[]): Promise<void>;
+  /**
+   * Of what changes nothing: pulls. Nothing is kept when nobody is to be notified, or while so many events
+   * wait already that these would take the place of changes. Whether they were kept.
+   */
+  queueEvents(events: readonly RegistryEvent[]): Promise<boolean>;
 }
