@@ -80,6 +80,7 @@ const options: HttpOptions = {
 };
 const health = new StorageHealth(files, { enabled: false, intervalMs: 1_000, threshold: 0 });
 const server = await startServer({
+  access: null,
   registry,
   options,
   health,

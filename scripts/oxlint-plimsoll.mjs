@@ -23,6 +23,7 @@ const allowed = {
   "src/compose-pressure.ts": ["src"],
   "src/compose-api.ts": ["src"],
   "src/compose-retention.ts": ["src"],
+  "src/compose-access.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
   "src/renewal.ts": [
     "src/index",
@@ -40,6 +41,7 @@ const allowed = {
     "src/gc",
     "src/retention",
     "src/usage",
+    "src/auth",
     "type src/registry",
     "src/takeover",
   ],
@@ -50,6 +52,7 @@ const allowed = {
   "src/pressure": ["src/oci", "src/registry", "src/gc", "src/storage/layout.ts"],
   "src/usage": ["src/oci", "src/registry", "src/gc", "src/storage/layout.ts"],
   "src/retention": ["src/oci", "src/registry", "src/gc"],
+  "src/auth": ["src/oci", "src/registry/ports"],
   "src/takeover": ["src/oci", "src/registry/ports", "src/storage/layout.ts"],
   "src/http": [
     "src/oci",

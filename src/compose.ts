@@ -1,6 +1,8 @@
 // The only file that knows every room: configuration in, running parts out. Decides nothing that a room
 // could decide for itself. How a root is opened: compose-root.ts.
 import { ApiServices } from "./compose-api.ts";
+import { runTokenCommand } from "./auth/index.ts";
+import { composeAccess } from "./compose-access.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { pressureOn } from "./compose-pressure.ts";
 import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
@@ -82,6 +84,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
       ...observedParts(observed, logs),
       registry: root.services,
       options: httpOptions(config),
+      access: await composeAccess({ ...root, config, logger }),
       api: config.http.api.enabled ? api.parts : null,
       ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
@@ -189,6 +192,12 @@ async function runCommand(
       const what = request.command === "retention-apply" ? "apply" : "preview";
       return await runRetention(root, { what, options: request.options }, asker);
     }
+    case "token":
+      return await runTokenCommand(
+        { index: root.index, nowMs: systemClock.now() },
+        request.options,
+        asker.tell,
+      );
     case "reindex":
       await root.agreement.compareAgain(
         asker.signal,

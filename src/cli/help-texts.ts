@@ -19,6 +19,8 @@ Examples:
   registry retention preview config.yml         show which tags the retention rules would remove
   registry reindex config.yml                   build the index again from the tree
   registry config config.yml                    show the effective configuration
+  registry htpasswd add /auth/htpasswd alice    add a user who may log in, or change a password
+  registry access check alice push team/app config.yml   who may do what, and by which rule
 
 "registry help garbage-collect" says more of a command.
 ${configurationText}`;

@@ -2,6 +2,7 @@
 // is in a file of its own.
 import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { addAccessCommands } from "./access-commands.ts";
 import { withPlainSwitches } from "./classic-flags.ts";
 import { runConfig } from "./config.ts";
 import { type DeleteFlags, runDelete } from "./delete.ts";
@@ -63,6 +64,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
         }),
       );
     });
+  addAccessCommands(program, { finish, version: packageJson.version });
   await program.parseAsync([...plainArguments(program, argv)], { from: "user" });
   return exitCode;
 }

@@ -234,6 +234,50 @@ export interface RetentionRuleConfig {
   readonly allowEmpty: boolean;
 }
 
+export interface IssuerConfig {
+  /** As clients reach it; null: where they reach the registry. */
+  readonly realm: string | null;
+  readonly service: string;
+  readonly issuer: string;
+  /** How long a token lives; at least a minute, at most a day. */
+  readonly expirationMs: number;
+}
+
+/** Who may come in. `none`: everybody may do everything. */
+export type AuthConfig =
+  | { readonly kind: "none" }
+  | {
+      readonly kind: "htpasswd";
+      readonly realm: string;
+      readonly path: string;
+      /** Null: no tokens of our own. */
+      readonly issuer: IssuerConfig | null;
+    }
+  | {
+      readonly kind: "token";
+      readonly realm: string;
+      readonly service: string;
+      readonly issuer: string;
+      readonly rootCertBundle: string | null;
+      readonly jwks: string | null;
+      readonly signingAlgorithms: readonly string[];
+      /** The realm is at this path of where clients reach the registry; null: it is `realm`. */
+      readonly autoRedirectPath: string | null;
+    };
+
+export interface AccessRuleConfig {
+  /** Globs; empty for rules that only make admins. */
+  readonly repositories: readonly string[];
+  /** Names, `group:<name>`, `*`. */
+  readonly users: readonly string[];
+  readonly actions: readonly ("pull" | "push" | "delete" | "admin")[];
+}
+
+export interface AccessConfig {
+  readonly rules: readonly AccessRuleConfig[];
+  readonly groups: Readonly<Record<string, readonly string[]>>;
+}
+
 export interface Config {
   readonly log: LogConfig;
   readonly storage: StorageConfig;
@@ -251,4 +295,7 @@ export interface Config {
   readonly retention: readonly RetentionRuleConfig[];
   /** Endpoints that are not disabled, by different names. */
   readonly notifications: readonly EndpointConfig[];
+  readonly auth: AuthConfig;
+  /** Null: whoever is logged in may do everything. */
+  readonly access: AccessConfig | null;
 }

@@ -86,6 +86,16 @@ const watermark: WatermarkConfig = { warnPercent: 80, collectPercent: 90, refuse
 // Once a day: what a rule keeps or not changes by days. Nothing is removed for space, and no repository
 // emptied, that nobody has asked for.
 const retention = { intervalMs: 24 * hour, onPressure: false, allowEmpty: false } as const;
+const auth = {
+  // Ours. What clients and tokens call this registry; nobody has to type it.
+  issuer: {
+    service: "plimsoll",
+    issuer: "plimsoll",
+    // Long enough for a layer after the other; clients ask again by themselves.
+    expirationMs: 5 * minute,
+  },
+  token: { autoRedirect: false, autoRedirectPath: "/auth/token" },
+} as const;
 
 const storage = {
   watermark,
@@ -124,5 +134,6 @@ export const defaults = {
   scrub,
   notifications,
   retention,
+  auth,
   ...limits,
 } as const;

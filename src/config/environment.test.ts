@@ -131,7 +131,7 @@ describe("variables that are wrong name themselves", () => {
     [{ REGISTRY_LOG_LEVEL: "loud" }, 'REGISTRY_LOG_LEVEL: log.level: "loud" is not valid'],
     [{ REGISTRY_HTTP: "{a: b" }, "REGISTRY_HTTP: not valid YAML"],
     [{ REGISTRY_HTTP_HEADERS: "{X: [a]}", REGISTRY_HTTP_HEADERS_X_2: "b" }, "is not an index"],
-    [{ REGISTRY_AUTH: "htpasswd" }, "REGISTRY_AUTH: auth: auth (access control) is not built yet"],
+    [{ REGISTRY_AUTH: "htpasswd" }, "REGISTRY_AUTH: auth.htpasswd.realm is missing"],
     [{ REGISTRY_PROXY_REMOTEURL: "https://x" }, "REGISTRY_PROXY_REMOTEURL: proxy: proxy"],
     [{ REGISTRY_STORAGE_INMEMORY: "{}" }, "found filesystem and inmemory"],
     [{ REGISTRY_STORAGE: "s3", REGISTRY_STORAGE_S3_BUCKET: "b" }, "storage.s3: the storage driver"],

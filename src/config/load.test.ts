@@ -181,6 +181,8 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       immutable: [],
       quotas: [],
       retention: [],
+      auth: { kind: "none" },
+      access: null,
     });
   });
 
@@ -252,10 +254,6 @@ describe("what is not built yet is an error that says so", () => {
     ["redis", "redis: {addr: 'x:6379'}"],
     ["redis", "redis: {addrs: ['x:6379']}"],
     ["proxy", "proxy: {remoteurl: 'https://registry-1.docker.io'}"],
-    ["auth", "auth: {htpasswd: {realm: r, path: /p}}"],
-    ["auth", "auth: {token: {realm: r}}"],
-    ["auth", "auth: {silly: {realm: r}}"],
-    ["auth", "auth: htpasswd"],
     ["middleware", "middleware: {storage: [{name: cloudfront}]}"],
     [
       "notifications.events.includereferences",

@@ -28,7 +28,9 @@ function expectation(issue: z.core.$ZodIssue): string {
 
 /** The value as it can be shown: shortened, and not at all when it is a secret. */
 export function maskedText(path: RawPath, raw: RawValue): string {
-  if (path.some((key) => isSecretKey(String(key)))) return "(a secret)";
+  // The names of the kinds of access (auth.token, auth.htpasswd) say nothing of what is below them.
+  const named = path[0] === "auth" ? path.slice(2) : path;
+  if (named.some((key) => isSecretKey(String(key)))) return "(a secret)";
   const shown =
     JSON.stringify(raw, (key, value: unknown) => (isSecretKey(key) ? "…" : value)) ?? "";
   return shown.length <= valueCharactersMax ? shown : `${shown.slice(0, valueCharactersMax)}…`;

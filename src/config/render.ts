@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import type { Config, EndpointConfig, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
 import type { LoadLineConfig, RetentionRuleConfig, StorageConfig } from "./config.ts";
 import type { TcpCheckConfig } from "./config.ts";
+import { accessToClassic } from "./render-access.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { formatLongDuration } from "./long-duration.ts";
@@ -15,7 +16,10 @@ const mask = "********";
 
 /** Every text value under a key that names a secret is masked, also in `log.fields` and `http.headers`. */
 export function renderConfig(config: Config): string {
-  return stringify(masked(toClassic(config)), { indent: 2, lineWidth: 0 });
+  return stringify(masked({ ...toClassic(config), ...accessToClassic(config) }), {
+    indent: 2,
+    lineWidth: 0,
+  });
 }
 
 function masked(value: unknown): unknown {
@@ -24,9 +28,14 @@ function masked(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,
-      isSecretKey(key) && inner !== "" ? mask : masked(inner),
+      // A section of its own is not one secret, but may hold some: auth.htpasswd, auth.token.
+      isSecretKey(key) && inner !== "" && !isSection(inner) ? mask : masked(inner),
     ]),
   );
+}
+
+function isSection(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function toClassic(config: Config): Record<string, unknown> {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { immutableSection, quotasSection } from "./bounds-sections.ts";
 import type { Config } from "./config.ts";
 import { defaults } from "./defaults.ts";
+import { accessSection, authSection, checkAccess, groupsSection } from "./access-section.ts";
 import { gcSection } from "./gc-section.ts";
 import { healthSection } from "./health-section.ts";
 import { httpSection } from "./http-section.ts";
@@ -29,7 +30,6 @@ const version = scalar("0.1, the only version there is", (value) =>
 
 /** Each is switched on by keys of its own; without them the classic, too, leaves it alone. */
 const unbuiltSections = {
-  auth: notBuilt("auth (access control)", isOpenAuth),
   middleware: notBuilt("middleware", isAllDisabled),
   redis: notBuilt("redis", lacks("addr", "addrs")),
   proxy: notBuilt("proxy (pull-through cache)", lacks("remoteurl")),
@@ -58,8 +58,12 @@ export const configSchema = z
     immutable: immutableSection,
     quotas: quotasSection,
     retention: retentionSection,
+    auth: authSection,
+    access: accessSection,
+    groups: groupsSection,
     ...unbuiltSections,
   })
+  .superRefine(checkAccess)
   .transform((raw): Config => ({
     log: { ...raw.log, level: raw.log.level ?? raw.loglevel ?? defaults.log.level },
     storage: raw.storage,
@@ -75,14 +79,9 @@ export const configSchema = z
     immutable: raw.immutable,
     quotas: raw.quotas,
     retention: raw.retention,
+    auth: raw.auth,
+    access: raw.access === undefined ? null : { rules: raw.access, groups: raw.groups },
   }));
-
-/** No kind of access control, or `none`. */
-function isOpenAuth(raw: RawValue): boolean {
-  if (typeof raw === "string") return raw === "" || raw === "none";
-  if (raw === undefined) return true;
-  return isRawMap(raw) && Object.keys(raw).every((kind) => kind === "none");
-}
 
 function isSilentReporting(raw: RawValue): boolean {
   if (!isRawMap(raw)) return isEmpty(raw);

@@ -1,4 +1,5 @@
 // What every handler is given: the surroundings that all requests share, and the one request.
+import type { AccessController, Grant, TokenIssuer } from "../registry/ports/access.ts";
 import type { Caller } from "../registry/ports/index.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Locations } from "./locations.ts";
@@ -13,14 +14,24 @@ export interface Env {
   readonly uploadState: UploadState;
   /** Told of bytes that arrive in bodies. */
   readonly received: (bytes: number) => void;
+  /** Null: everybody may do everything. */
+  readonly access: Access | null;
+}
+
+export interface Access {
+  readonly controller: AccessController;
+  /** Null: the registry issues no tokens itself. */
+  readonly issuer: TokenIssuer | null;
 }
 
 export interface Call {
   readonly request: Request;
   readonly path: string;
   readonly query: string;
-  /** Who asks, for leases (INV-5): the address, until there are users. */
+  /** Who asks, for leases (INV-5): the user, or else the address. */
   readonly caller: Caller;
+  /** What whoever asks may do; null: everything. */
+  readonly grant: Grant | null;
 }
 
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE";

@@ -1,17 +1,19 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
-import type { Api } from "./api/index.ts";
+import type { Api, ApiOutcome, ApiRequest } from "./api/index.ts";
+import { authorize } from "./authorize.ts";
 import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
-import { answerNotified, forOrigin, originOf } from "./notified.ts";
+import { answerNotified, forOrigin, nameActor, originOf } from "./notified.ts";
 import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
 import { type Peer, plainAddress, remoteOf } from "./peer.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
+import { isTokenPath, issueToken } from "./token-endpoint.ts";
 import { handleV2 } from "./v2/index.ts";
 
 export interface HandlerParts {
@@ -48,27 +50,30 @@ export function createHandler(parts: HandlerParts): Handler {
     const isApi = api?.serves(path) === true;
     let route: Route | null = null;
     let failure: Failure | null = null;
+    let user: string | null = null;
     let reply: Reply;
     if (isApi) {
       const asked = { request, path, query, caller, remote, requestId };
-      const outcome =
-        pulls === null
-          ? await api.answer(asked)
-          : await forOrigin(originOf(env, asked), () => api.answer(asked));
-      ({ reply, failure } = outcome);
+      const outcome = await answerApi({ api, env, pulls }, asked);
+      ({ reply, failure, user } = outcome);
       if (failure?.kind === "fault") fault(outcome.error);
     } else {
       try {
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-        const call: Call = { request, path, query, caller };
-        reply =
-          pulls === null
-            ? await handleV2(env, call, route)
-            : await answerNotified({ env, call, route, pulls }, { requestId, remote });
+        const call = { request, path, query, caller, grant: null };
+        const asked = { call, route };
+        if (pulls !== null) {
+          const from = { requestId, remote };
+          ({ reply, user } = await answerNotified({ env, call, route, pulls }, from, () =>
+            answerGuarded(env, asked),
+          ));
+        } else if (env.access === null) reply = await handleV2(env, call, route);
+        else ({ reply, user } = await answerGuarded(env, asked));
       } catch (error) {
         failure = failureOf(error);
         reply = failure.reply;
+        if (error instanceof HttpError) ({ user } = error);
         if (failure.kind === "fault") fault(error);
       }
     }
@@ -89,6 +94,7 @@ export function createHandler(parts: HandlerParts): Handler {
       uri: query === "" ? path : `${path}?${query}`,
       remoteAddress,
       remote,
+      user,
       route,
       reply,
       failure,
@@ -97,6 +103,30 @@ export function createHandler(parts: HandlerParts): Handler {
     });
     return toResponse(reply, { method: request.method, requestId }, common);
   };
+}
+
+function answerApi(
+  { api, env, pulls }: Pick<HandlerParts, "env" | "pulls"> & { readonly api: Api },
+  asked: ApiRequest,
+): Promise<ApiOutcome> {
+  if (pulls === null) return api.answer(asked);
+  return forOrigin(originOf(env, asked), () => api.answer(asked));
+}
+
+/** Where not everybody may do everything, or somebody is to be notified. */
+async function answerGuarded(
+  env: Env,
+  { call, route }: { readonly call: Call; readonly route: Route },
+): Promise<{ readonly reply: Reply; readonly user: string | null }> {
+  const { access } = env;
+  if (access === null) return { reply: await handleV2(env, call, route), user: null };
+  const { request, query } = call;
+  if (isTokenPath(env, call.path)) return { reply: await issueToken(access, call), user: null };
+  const grant = await authorize(env, access, { request, query, route });
+  const user = grant?.user ?? null;
+  nameActor(user);
+  const reply = await handleV2(env, { ...call, caller: user ?? call.caller, grant }, route);
+  return { reply, user };
 }
 
 function refuseWhileUnhealthy(health: HealthChecks): void {

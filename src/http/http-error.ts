@@ -6,17 +6,25 @@ export interface HttpErrorOptions {
   readonly status: number;
   readonly code: ErrorCode;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The `detail` of the error body; undefined leaves it out. */
+  readonly detail?: unknown;
+  /** Who is refused, for the log. */
+  readonly user?: string;
 }
 
 export class HttpError extends Error {
   readonly status: number;
   readonly code: ErrorCode;
   readonly headers: Readonly<Record<string, string>>;
+  readonly detail: unknown;
+  readonly user: string | null;
   constructor(message: string, options: HttpErrorOptions) {
     super(message);
     this.name = "HttpError";
     this.status = options.status;
     this.code = options.code;
     this.headers = options.headers ?? {};
+    this.detail = options.detail;
+    this.user = options.user ?? null;
   }
 }

@@ -1,4 +1,5 @@
 // The HTTP side: the only room that knows HTTP. compose.ts starts it over a Registry.
+export type { Access } from "./context.ts";
 export { startDebugServer } from "./debug-server.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";

@@ -26,6 +26,14 @@ export class Locations {
     return `${this.base(request)}${repository}/blobs/uploads/${id}`;
   }
 
+  /** An address below the prefix, always absolute where the client names a usable host. */
+  absolute(request: Request, path: string): string {
+    const { host, prefix } = this.#options;
+    const below = prefix.slice(0, -1) + path;
+    if (host !== null) return host.replace(/\/+$/, "") + below;
+    return (reachedAs(request) ?? "") + below;
+  }
+
   /** Up to and including "v2/". */
   base(request: Request): string {
     const { host, prefix, relativeUrls } = this.#options;

@@ -6,7 +6,6 @@ import type { Call, Env } from "./context.ts";
 import type { PullListener } from "./ports.ts";
 import type { Reply } from "./reply.ts";
 import type { Route } from "./route.ts";
-import { handleV2 } from "./v2/index.ts";
 
 interface Notified {
   readonly env: Env;
@@ -15,16 +14,24 @@ interface Notified {
   readonly pulls: PullListener;
 }
 
-export async function answerNotified(
+export async function answerNotified<Answer extends { readonly reply: Reply }>(
   { env, call, route, pulls }: Notified,
   from: { readonly requestId: string; readonly remote: string },
-): Promise<Reply> {
+  answer: () => Promise<Answer>,
+): Promise<Answer> {
   const { request } = call;
   const origin = originOf(env, { ...from, request });
-  const reply = await forOrigin(origin, async () => await handleV2(env, call, route));
+  const answered = await forOrigin(origin, answer);
+  const { reply } = answered;
   // A part of a blob goes on with what has been told of.
   if (request.method === "GET" && reply.status === 200) tellPull({ route, reply, origin }, pulls);
-  return reply;
+  return answered;
+}
+
+/** Who it is that asks turns out while the request is answered. */
+export function nameActor(user: string | null): void {
+  const origin = requestOrigin.getStore();
+  if (origin !== undefined) origin.user = user ?? "";
 }
 
 /** Whatever is changed meanwhile, by whomever it is asked of, is changed for this request. */

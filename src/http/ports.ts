@@ -20,6 +20,8 @@ export interface AccessEntry {
   readonly timeMs: number;
   /** "" on a unix socket. */
   readonly remoteAddress: string;
+  /** Absent: nobody is logged in. */
+  readonly user?: string;
   readonly method: string;
   /** Path and query as the runtime hands them over: dot segments already resolved. */
   readonly uri: string;

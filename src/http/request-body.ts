@@ -20,9 +20,25 @@ export function contentLength(request: Request): number | null {
 }
 
 /** @throws ManifestTooLargeError before the body is read, or at the first byte too many. */
-export async function readManifestBody(request: Request): Promise<Uint8Array> {
+export function readManifestBody(request: Request): Promise<Uint8Array> {
+  return readWhole(request, manifestBytesMax, tooLarge);
+}
+
+/** Likewise for anything else that is small. @throws HttpError 413 */
+export function readBoundedBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+  return readWhole(request, bytesMax, () => {
+    const message = `the body is larger than the ${bytesMax} bytes that are accepted here`;
+    return new HttpError(message, { status: 413, code: "SIZE_INVALID" });
+  });
+}
+
+async function readWhole(
+  request: Request,
+  bytesMax: number,
+  tooMany: () => Error,
+): Promise<Uint8Array> {
   const announced = contentLength(request);
-  if (announced !== null && announced > manifestBytesMax) throw tooLarge();
+  if (announced !== null && announced > bytesMax) throw tooMany();
   if (request.body === null) return new Uint8Array(0);
   if (announced !== null) return request.bytes();
   const chunks: Uint8Array[] = [];
@@ -30,7 +46,7 @@ export async function readManifestBody(request: Request): Promise<Uint8Array> {
   const body: AsyncIterable<Uint8Array> = request.body;
   for await (const chunk of body) {
     sizeBytes += chunk.byteLength;
-    if (sizeBytes > manifestBytesMax) throw tooLarge();
+    if (sizeBytes > bytesMax) throw tooMany();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, sizeBytes);

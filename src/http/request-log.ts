@@ -14,6 +14,8 @@ export interface CompletedRequest {
   readonly remoteAddress: string;
   /** "address:port", or "unix". */
   readonly remote: string;
+  /** Null: nobody is logged in. */
+  readonly user: string | null;
   readonly route: Route | null;
   readonly reply: Reply;
   readonly failure: Failure | null;
@@ -37,6 +39,7 @@ export class RequestLog {
     this.#accessLog.write({
       timeMs: entry.timeMs,
       remoteAddress: entry.remoteAddress,
+      ...(entry.user === null ? {} : { user: entry.user }),
       method,
       uri,
       status: reply.status,
@@ -60,6 +63,7 @@ function fieldsOf(entry: CompletedRequest, writtenBytes: number): LogFields {
   const { request, reply } = entry;
   const { headers } = request;
   const fields: Record<string, string | number | undefined> = {
+    "auth.user.name": entry.user ?? undefined,
     "http.request.contenttype": headers.get("content-type") ?? undefined,
     "http.request.host": headers.get("host") ?? "",
     "http.request.id": entry.requestId,

@@ -5,7 +5,7 @@ import type { Clock } from "../registry/ports/clock.ts";
 import type { Registry } from "../registry/registry.ts";
 import { Api } from "./api/index.ts";
 import type { ApiParts } from "./api/ports.ts";
-import type { Env } from "./context.ts";
+import type { Access, Env } from "./context.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
@@ -27,6 +27,8 @@ import { UploadState } from "./upload-state.ts";
 export interface ServerParts {
   readonly registry: Registry;
   readonly options: HttpOptions;
+  /** Null: everybody may do everything. */
+  readonly access: Access | null;
   readonly health: HealthChecks;
   readonly logger: Logger;
   readonly accessLog: AccessLog;
@@ -60,6 +62,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     locations: new Locations(options),
     uploadState: new UploadState(options.secret),
     received: (bytes) => parts.observer?.received(bytes),
+    access: parts.access,
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
   const handle = createHandler({

@@ -115,6 +115,25 @@ export function listRepositories(sql: Sql, page: Page): RepositoryName[] {
     .map((row) => row.name);
 }
 
+/** In the order of the index of layers, so that a page is as cheap as its rows. */
+export function listHolders(
+  sql: Sql,
+  digest: Digest,
+  page: { readonly offset: number; readonly limit: number },
+): RepositoryName[] {
+  return sql
+    .all<{ name: RepositoryName }>(
+      `SELECT repositories.name FROM blobs
+       JOIN layers ON layers.blob_id = blobs.id
+       JOIN repositories ON repositories.id = layers.repository_id
+       WHERE blobs.digest = ? LIMIT ? OFFSET ?`,
+      digestToBytes(digest),
+      page.limit,
+      page.offset,
+    )
+    .map((row) => row.name);
+}
+
 interface ReferrerRow {
   readonly digest: Uint8Array;
   readonly size: number;

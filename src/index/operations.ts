@@ -19,6 +19,7 @@ import type { Sql } from "./sql.ts";
 import { recordUsage } from "./usage.ts";
 import { countStep } from "./usage-count.ts";
 import { recountUsage } from "./usage-drift.ts";
+import * as tokens from "./tokens.ts";
 
 /** What an operation runs on. */
 export interface WriteContext {
@@ -63,6 +64,9 @@ export const operations = {
   beginRun: on(runRecords.beginRun),
   endRun: on(runRecords.endRun),
   interruptRuns: on(runRecords.interruptRuns),
+  createToken: on(tokens.createToken),
+  revokeToken: on(tokens.revokeToken),
+  noteTokenUse: on(tokens.noteTokenUse),
   enqueuePage: on(enqueuePage),
   beginPullTimes: on(beginPullTimes),
   recordPulls: on(recordPulls),
@@ -98,6 +102,8 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "restoreDeletion",
   "recordPulls",
   "recordUsage",
+  "createToken",
+  "noteTokenUse",
 ]);
 
 type WithoutContext<F> = F extends (context: WriteContext, ...args: infer Args) => unknown

@@ -19,6 +19,9 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "listTags",
   "listRepositories",
   "listReferrers",
+  "listHolders",
+  "findToken",
+  "noteTokenUse",
   "findUpload",
   "beginUpload",
   "touchUpload",
@@ -107,6 +110,7 @@ const allowedElsewhere: Allowed = [
   [/^SCAN (c|repository_candidates)$/, "repositories that may be empty, as many as asked"],
   [/^SCAN blobs USING COVERING INDEX blobs_condemned$/, "whether there is one"],
   [/^SCAN runs USING INDEX runs_under_way$/, "at most the one that was killed"],
+  [/^SCAN robot_tokens/, "bounded, and counted when one is made"],
   [/^SCAN problems$/, "replaced as a whole by the next comparison"],
   [/^SCAN repositories USING (COVERING )?INDEX repositories_listed$/, "counted for a report"],
   [/^SCAN (blobs|layers|manifests|repositories|x)$/, "a page of a walk over everything"],
@@ -185,6 +189,11 @@ function filled(): Sql {
   );
   rows("pulls", "printf('r%d', i % 500 + 1), CAST(i AS BLOB), i", 3_000);
   rows("runs (record)", "'{}'", 1_000);
+  rows(
+    "robot_tokens (id, user, secret_hash, rights, created_at)",
+    "printf('t%d', i), 'u', '00', '{}', 0",
+    1_000,
+  );
   rows("deletion_holds (deletion_id, digest)", "i % 1000 + 1, CAST(i AS BLOB)", 10_000);
   rows("blob_candidates (repository_id, blob_id, due_at)", "i % 500 + 1, i, i", 5_000);
   return sql;

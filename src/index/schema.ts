@@ -303,6 +303,19 @@ CREATE TABLE pulls (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** Passwords of programs, with rights of their own; only hashes of secrets. */
+const robotTokens = `
+CREATE TABLE robot_tokens (
+  id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  secret_hash TEXT NOT NULL,
+  rights TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  last_used_at INTEGER
+) STRICT, WITHOUT ROWID;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [
   ...(facts + usageFacts).matchAll(/CREATE TABLE (\w+)/g),
@@ -320,5 +333,6 @@ export const migrations: readonly string[] = [
   pulls,
   usageFacts + usageOfOldFacts + usageHistory,
   tagsByTime,
+  robotTokens,
   events,
 ];

@@ -31,6 +31,7 @@ import { migrate, openReader, Sql, translateError } from "./sql.ts";
 import * as standing from "./standing.ts";
 import * as usage from "./usage.ts";
 import * as scans from "./usage-scans.ts";
+import * as tokens from "./tokens.ts";
 import { WorkerWriter } from "./worker-writer.ts";
 
 /**
@@ -83,6 +84,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...inspectionOf(access),
     ...retentionOf(access),
     ...usageOf(access),
+    ...tokensOf(access),
     checkpoint: () => writer.checkpoint(),
     close: async () => {
       // The reader first: the writer's last checkpoint empties the log only when nobody reads it.
@@ -165,6 +167,7 @@ function lookupsOf(access: Access) {
     listTags: access.readAll(lookups.listTags),
     listRepositories: access.read(lookups.listRepositories),
     listReferrers: (repository, digest, page) => listReferrers({ repository, digest }, page),
+    listHolders: access.read(lookups.listHolders),
     findUpload: access.read(lookups.findUpload),
     listIdleUploads: access.read(lookups.listIdleUploads),
   } satisfies Partial<Index>;
@@ -354,5 +357,15 @@ function retentionOf(access: Access) {
     retireUntagged: access.write("retireUntagged"),
     retentionRuns: access.read(retaining.retentionRuns),
     setRetentionRuns: access.write("setRetentionRuns"),
+  } satisfies Partial<Index>;
+}
+
+function tokensOf(access: Access) {
+  return {
+    createToken: access.write("createToken"),
+    findToken: access.read(tokens.findToken),
+    listTokens: access.read(tokens.listTokens),
+    revokeToken: access.write("revokeToken"),
+    noteTokenUse: access.write("noteTokenUse"),
   } satisfies Partial<Index>;
 }

@@ -18,6 +18,10 @@ import { leaseTerms, type ServiceParts } from "./services.ts";
 /** Up to this size (image configurations, mostly) memory is cheaper to send from than a file. */
 const smallBlobBytesMax = 64 * 1024;
 
+/** Repositories that are looked at for one that may be mounted from: beyond, an upload is as cheap. */
+const holdersMax = 1_000;
+const holdersPage = 100;
+
 export class BlobService implements Blobs {
   readonly #parts: ServiceParts;
   readonly #cache: ContentCache;
@@ -111,6 +115,20 @@ export class BlobService implements Blobs {
       );
     }
     followTree();
+  }
+
+  async findHolder(
+    digest: Digest,
+    isWanted: (repository: RepositoryName) => boolean,
+  ): Promise<RepositoryName | null> {
+    const { index } = this.#parts;
+    for (let offset = 0; offset < holdersMax; offset += holdersPage) {
+      const page = await index.listHolders(digest, { offset, limit: holdersPage });
+      const found = page.find(isWanted);
+      if (found !== undefined) return found;
+      if (page.length < holdersPage) return null;
+    }
+    return null;
   }
 
   async mount(mount: {

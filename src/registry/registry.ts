@@ -34,6 +34,11 @@ export interface Blobs {
   ): Promise<BlobBody | Uint8Array>;
   /** @throws BlobUnknownError, DeniedError naming the manifests that need it. */
   delete(repository: RepositoryName, digest: Digest, caller: Caller): Promise<void>;
+  /** A repository that the blob can be mounted from, of those that are asked for; null: none is known. */
+  findHolder(
+    digest: Digest,
+    isWanted: (repository: RepositoryName) => boolean,
+  ): Promise<RepositoryName | null>;
   /** Null: it cannot be mounted, so upload it. `from` null: from wherever the blob is known. */
   mount(mount: {
     readonly digest: Digest;

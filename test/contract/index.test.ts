@@ -16,6 +16,7 @@ import { pullsContract } from "./index/pulls-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
 import { retentionContract } from "./index/retention-contract.ts";
 import { runsContract } from "./index/runs-contract.ts";
+import { tokensContract } from "./index/tokens-contract.ts";
 import { queueContract } from "./index/queue-contract.ts";
 import { restoreContract } from "./index/restore-contract.ts";
 import { restorableContract } from "./index/restorable-contract.ts";
@@ -51,5 +52,6 @@ for (const driver of [memoryDriver, fileDriver]) {
     eventsContract(driver);
     inspectionContract(driver);
     usageContract(driver);
+    tokensContract(driver);
   });
 }

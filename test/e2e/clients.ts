@@ -36,7 +36,10 @@ export async function createClient(name: ClientName, sandbox: string): Promise<C
   const policy = { default: [{ type: "insecureAcceptAnything" }] };
   await mkdir(join(home, ".config/containers"), { recursive: true });
   await writeFile(join(home, ".config/containers/policy.json"), JSON.stringify(policy));
-  const options = { env: { HOME: home }, cwd: home };
+  // Else all of one user's clients would share what they are logged in to.
+  const logins = join(home, "auth.json");
+  await writeFile(logins, "{}");
+  const options = { env: { HOME: home, REGISTRY_AUTH_FILE: logins }, cwd: home };
   if (name === "skopeo") return skopeo(home, options);
   const storage = ["--root", join(home, "root"), "--runroot", join(home, "run")];
   const podmanOnly = ["--events-backend=file", "--cgroup-manager=cgroupfs", "--tmpdir", home];

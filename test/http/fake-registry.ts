@@ -166,6 +166,10 @@ function blobsOf(store: Store): Registry["blobs"] {
       }
       store.repository(name).blobs.delete(digest);
     },
+    findHolder: async (digest, isWanted) => {
+      const holders = [...store.repositories].filter(([, { blobs }]) => blobs.has(digest));
+      return holders.map(([name]) => name).find(isWanted) ?? null;
+    },
     mount: async ({ digest, from, to }) => {
       const sources = from === null ? [...store.repositories.keys()] : [from];
       const bytes = store.bytes.get(digest);

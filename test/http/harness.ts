@@ -1,6 +1,6 @@
 // Starts a server over a registry for a test, and speaks to it: by fetch, or raw over TCP.
 import { expect } from "bun:test";
-import type { AccessEntry, HttpOptions, LogFields } from "../../src/http/index.ts";
+import type { Access, AccessEntry, HttpOptions, LogFields } from "../../src/http/index.ts";
 import { type RunningServer, startServer } from "../../src/http/index.ts";
 import { type Digest, digestOf, mediaTypes } from "../../src/oci/index.ts";
 import type { Registry } from "../../src/registry/registry.ts";
@@ -48,6 +48,7 @@ export interface Harness extends AsyncDisposable {
 export async function startHarness(
   factory: RegistryFactory,
   options: Partial<HttpOptions> = {},
+  access: Access | null = null,
 ): Promise<Harness> {
   const lines: LoggedLine[] = [];
   const accesses: AccessEntry[] = [];
@@ -60,6 +61,7 @@ export async function startHarness(
   const server = await startServer({
     registry: await factory(),
     options: { ...defaultOptions, ...options },
+    access,
     health: { failing: () => failing },
     logger: { info: log("info"), warn: log("warn"), error: log("error"), enabled: () => true },
     accessLog: { write: (entry) => accesses.push(entry) },

@@ -124,6 +124,28 @@ describe("notifications", () => {
     await endpoint.stop();
   });
 
+  test("name who is logged in", async () => {
+    const endpoint = new Endpoint();
+    const path = join(roots, "htpasswd");
+    const hash = await Bun.password.hash("pw", { algorithm: "bcrypt", cost: 4 });
+    writeFileSync(path, `alice:${hash}\n`);
+    const auth = `auth: {htpasswd: {realm: r, path: ${path}}}\n${configured(endpoint.port)}`;
+    await using served = await startServed(auth);
+    const headers = { Authorization: `Basic ${btoa("alice:pw")}` };
+    const body = "x";
+    const digest = `sha256:${new Bun.CryptoHasher("sha256").update(body).digest("hex")}`;
+    const url = `${served.origin}/v2/app/blobs/uploads/?digest=${digest}`;
+    expect((await fetch(url, { method: "POST", body })).status).toBe(401);
+    expect((await fetch(url, { method: "POST", body, headers })).status).toBe(201);
+    await (await fetch(`${served.origin}/v2/app/blobs/${digest}`, { headers })).text();
+    const events = await endpoint.until(2);
+    expect(events.map(({ action, actor }) => [action, actor])).toEqual([
+      ["push", { name: "alice" }],
+      ["pull", { name: "alice" }],
+    ]);
+    await endpoint.stop();
+  });
+
   test("ignored actions and the older envelope", async () => {
     const endpoint = new Endpoint();
     const v1 = "application/vnd.docker.distribution.events.v1+json";

@@ -147,6 +147,7 @@ ${yaml.sections}`;
     options,
   });
   const server = await startServer({
+    access: null,
     registry: services,
     options: httpOptions(config),
     health: { failing: () => ({}) },

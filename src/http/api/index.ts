@@ -3,11 +3,14 @@
 // they nothing of it: server and handler alone hold both. How to use it: docs/api.md.
 import type { Env } from "../context.ts";
 import type { Failure } from "../error-response.ts";
+import { nameActor } from "../notified.ts";
 import type { HealthChecks, Logger } from "../ports.ts";
 import { emptyReply, type HeaderFields, jsonReply, type Reply } from "../reply.ts";
 import { ApiError, apiFailureOf } from "./api-error.ts";
 import { type Audited, audit } from "./audit.ts";
 import { refuseCrossSite } from "./changes.ts";
+import { HttpError } from "../http-error.ts";
+import { guard } from "./guard.ts";
 import { EventFeed } from "./event-feed.ts";
 import { collectionStatus } from "./collection-view.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -31,8 +34,16 @@ export interface ApiRequest {
 export interface ApiOutcome {
   readonly reply: Reply;
   readonly failure: Failure | null;
+  /** Null: nobody who is logged in. */
+  readonly user: string | null;
   /** What was thrown; null: nothing was. */
   readonly error: unknown;
+}
+
+/** What is known of a request by the time that it is answered or refused. */
+interface Trail {
+  entry: Audited | null;
+  user: string | null;
 }
 
 interface Place {
@@ -88,17 +99,19 @@ export class Api {
 
   /** Never throws. */
   async answer(asked: ApiRequest): Promise<ApiOutcome> {
-    const audited: { entry: Audited | null } = { entry: null };
+    const audited: Trail = { entry: null, user: null };
     let outcome: ApiOutcome;
     try {
-      outcome = { reply: await this.#answer(asked, audited), failure: null, error: null };
+      const reply = await this.#answer(asked, audited);
+      outcome = { reply, failure: null, user: audited.user, error: null };
     } catch (error) {
       const failure = apiFailureOf(error);
-      outcome = { reply: failure.reply, failure, error };
+      if (error instanceof HttpError && error.user !== null) audited.user = error.user;
+      outcome = { reply: failure.reply, failure, user: audited.user, error };
     }
     const { entry } = audited;
     if (entry !== null && (!entry.operation.isAudited || outcome.failure !== null)) {
-      audit(this.#around.logger, entry, outcome);
+      audit(this.#around.logger, { ...entry, caller: audited.user ?? entry.caller }, outcome);
     }
     return { ...outcome, reply: withOwnHeaders(outcome.reply, asked.requestId) };
   }
@@ -108,18 +121,26 @@ export class Api {
     this.#feed.close();
   }
 
-  async #answer(asked: ApiRequest, audited: { entry: Audited | null }): Promise<Reply> {
-    const { request, path, query, caller, remote } = asked;
+  async #answer(asked: ApiRequest, audited: Trail): Promise<Reply> {
+    const { request, path, query, remote } = asked;
     const { method } = request;
     const below = path.slice(this.#base.length + 1);
-    if (below === "openapi.json") return this.#describe(method);
+    if (below === "openapi.json") {
+      await guard(this.#env, { request, operation: null, parameters: {} });
+      return this.#describe(method);
+    }
     const { place, parameters } = found(below);
     const operation = place.methods.get(method === "HEAD" ? "GET" : method);
     const allow = allowed(place);
     if (method === "OPTIONS") return emptyReply(200, { Allow: allow });
     if (operation === undefined) throw notAllowed(method, allow);
-    if (operation.method !== "GET") {
-      audited.entry = { ...asked, operation, parameters };
+    const isChange = operation.method !== "GET";
+    if (isChange) audited.entry = { ...asked, operation, parameters };
+    const grant = await guard(this.#env, { request, operation, parameters });
+    audited.user = grant?.user ?? null;
+    nameActor(audited.user);
+    const caller = audited.user ?? asked.caller;
+    if (isChange) {
       refuseCrossSite(request);
       this.#refuse(operation);
     }
@@ -128,6 +149,7 @@ export class Api {
       path,
       query,
       caller,
+      grant,
       remote,
       parameters,
       env: this.#env,

@@ -119,7 +119,8 @@ function queryParameters(query: z.ZodObject | null): Json[] {
 
 const refusalTexts: Readonly<Record<number, string>> = {
   400: "A parameter, the body or the path is not valid.",
-  403: "Read-only, deleting is disabled, an immutable tag, a quota, or a change without its header.",
+  401: "A login is needed, or the password is wrong (where `auth` is configured).",
+  403: "The user may not; or read-only, deleting is disabled, an immutable tag, a quota, or a change without its header.",
   404: "There is no such thing.",
   405: "No such method here.",
   409: "Not as things are now.",
@@ -132,7 +133,7 @@ const refusalTexts: Readonly<Record<number, string>> = {
 
 function responsesOf(one: Operation): Json {
   const { answer, method } = one;
-  const always = method === "GET" ? [400, 500, 503] : [400, 403, 413, 415, 500, 503];
+  const always = method === "GET" ? [400, 401, 403, 500, 503] : [400, 401, 403, 413, 415, 500, 503];
   const statuses = [...new Set([...always, ...one.refusals])].sort((a, b) => a - b);
   const content =
     answer.schema === null

@@ -8,6 +8,7 @@ import {
   UnavailableError,
 } from "../../oci/index.ts";
 import type { Actor } from "../../registry/audit.ts";
+import type { Grant } from "../../registry/ports/access.ts";
 import type { Env } from "../context.ts";
 import { type HeaderFields, jsonReply, type Reply } from "../reply.ts";
 import { parseKnownReference } from "../route.ts";
@@ -23,8 +24,10 @@ export interface ApiCall {
   /** With the prefix, as it came. */
   readonly path: string;
   readonly query: string;
-  /** Who asks: the address, until there are users. */
+  /** Who asks: the user, or else the address. */
   readonly caller: string;
+  /** What whoever asks may do; null: everything. */
+  readonly grant: Grant | null;
   /** "address:port", or "unix". */
   readonly remote: string;
   readonly parameters: Readonly<Record<string, string>>;

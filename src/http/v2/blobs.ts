@@ -41,9 +41,12 @@ async function getBlob(env: Env, call: Call, route: DigestRoute): Promise<Reply>
 async function headBlob(env: Env, call: Call, route: DigestRoute): Promise<Reply> {
   const { blobs } = env.registry;
   const digest = parseDigest(route.digest);
-  const blob = env.options.readOnly
-    ? await blobs.find(route.repository, digest)
-    : await blobs.findForPush(route.repository, digest, call.caller);
+  // Who may only pull refers to nothing, and so needs no lease (INV-5).
+  const mayPush = call.grant?.may("push", route.repository) ?? true;
+  const blob =
+    env.options.readOnly || !mayPush
+      ? await blobs.find(route.repository, digest)
+      : await blobs.findForPush(route.repository, digest, call.caller);
   if (hasMatch(call.request.headers.get("if-none-match"), digest)) return notModified(digest);
   return { status: 200, headers: headersOf(digest), body: null, sizeBytes: blob.sizeBytes };
 }

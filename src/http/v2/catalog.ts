@@ -1,6 +1,7 @@
 // GET of /v2/_catalog: the repositories that hold something, in pages.
 // Source: the classic registry's API; the OCI specification leaves it out.
 import type { Call, Endpoint, Env } from "../context.ts";
+import { listSeen } from "../seen-repositories.ts";
 import { nextLink, pageNumberInvalid, parsePageQuery } from "../pages.ts";
 import { type Reply, jsonReply } from "../reply.ts";
 import type { PlainRoute } from "../route.ts";
@@ -18,7 +19,10 @@ async function listRepositories(env: Env, call: Call): Promise<Reply> {
   if (n !== null && n > most) throw pageNumberInvalid(n, most);
   const limit = n ?? Math.min(defaultEntries, most);
   if (limit === 0) return jsonReply(200, { repositories: [] });
-  const found = await env.registry.catalog.listRepositories({ after: last, limit: limit + 1 });
+  const found = await listSeen(env.registry.catalog, call.grant?.seen ?? null, {
+    after: last,
+    limit: limit + 1,
+  });
   const repositories = found.slice(0, limit);
   const lastShown = repositories.at(-1);
   const more = lastShown !== undefined && found.length > limit;

@@ -44,9 +44,11 @@ async function getManifest(env: Env, call: Call, route: ManifestRoute): Promise<
 async function headManifest(env: Env, call: Call, route: ManifestRoute): Promise<Reply> {
   const { manifests } = env.registry;
   const reference = parseKnownReference(route.reference);
-  const manifest = env.options.readOnly
-    ? await manifests.find(route.repository, reference)
-    : await manifests.findForPush(route.repository, reference, call.caller);
+  const mayPush = call.grant?.may("push", route.repository) ?? true;
+  const manifest =
+    env.options.readOnly || !mayPush
+      ? await manifests.find(route.repository, reference)
+      : await manifests.findForPush(route.repository, reference, call.caller);
   if (hasMatch(call.request.headers.get("if-none-match"), manifest.digest)) {
     return notModified(manifest);
   }

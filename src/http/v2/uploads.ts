@@ -60,12 +60,16 @@ async function mountBlob(
   const from = queryValue(call.query, "from");
   if (!isDigest(asked.mount)) return null;
   if (from !== null && from !== "" && !isRepositoryName(from)) return null;
-  return env.registry.blobs.mount({
-    digest: asked.mount,
-    from: from === "" ? null : from,
-    to: asked.repository,
-    caller: call.caller,
-  });
+  const source = from === "" ? null : from;
+  const { blobs } = env.registry;
+  const mount = { digest: asked.mount, to: asked.repository, caller: call.caller };
+  const { grant } = call;
+  if (grant === null) return blobs.mount({ ...mount, from: source });
+  // Nobody learns from a mount what a repository holds that they may not pull.
+  const mayPull = (repository: RepositoryName): boolean => grant.may("pull", repository);
+  if (source !== null) return mayPull(source) ? blobs.mount({ ...mount, from: source }) : null;
+  const known = await blobs.findHolder(asked.mount, mayPull);
+  return known === null ? null : blobs.mount({ ...mount, from: known });
 }
 
 async function pushAtOnce(

@@ -37,6 +37,7 @@ import type { InspectionIndex } from "./inspection-index.ts";
 import type { UsageIndex } from "./usage-index.ts";
 import type { PullIndex } from "./pull-index.ts";
 import type { RetentionIndex } from "./retention-index.ts";
+import type { TokenIndex } from "./token-index.ts";
 
 export interface AcceptManifest {
   readonly repository: RepositoryName;
@@ -87,6 +88,7 @@ export type * from "./inspection-index.ts";
 export type * from "./metrics-index.ts";
 export type * from "./pull-index.ts";
 export type * from "./retention-index.ts";
+export type * from "./token-index.ts";
 export type * from "./usage-index.ts";
 
 export interface Index
@@ -100,6 +102,7 @@ export interface Index
     MetricsIndex,
     PullIndex,
     RetentionIndex,
+    TokenIndex,
     UsageIndex {
   // Look-ups. Each sees one consistent, durable state.
 
@@ -121,6 +124,11 @@ export interface Index
     subject: Digest,
     page: Page & { readonly artifactType: string | null },
   ): Promise<readonly ReferrerFact[]>;
+  /** Repositories that a blob can be mounted from, in an order of the index's own. */
+  listHolders(
+    digest: Digest,
+    page: { readonly offset: number; readonly limit: number },
+  ): Promise<readonly RepositoryName[]>;
   findUpload(repository: RepositoryName, id: string): Promise<UploadFact | null>;
   /** Uploads untouched since `beforeMs`, oldest first. */
   listIdleUploads(beforeMs: number, limit: number): Promise<readonly UploadFact[]>;

@@ -10,8 +10,8 @@ export interface RequestOrigin {
   readonly host: string;
   readonly method: string;
   readonly userAgent: string;
-  /** Who is logged in; "": nobody. */
-  readonly user: string;
+  /** Who is logged in; "": nobody, or not known yet. */
+  user: string;
   /** The registry's own URL up to and including "v2/". */
   readonly base: string;
 }

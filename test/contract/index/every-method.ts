@@ -4,6 +4,7 @@ import { callRetention } from "./call-retention.ts";
 import { collect, missedByQueue } from "./collect.ts";
 import { memoryDriver } from "./fixture.ts";
 import { deleteImage, deleteTag, deletionBy, listed, restore, wantedOf } from "./undo.ts";
+import { useTokens } from "./use-tokens.ts";
 import { blobNo, contentOf, repo, tag, World } from "./world.ts";
 
 /** `named`: wraps the index, and so learns which method is called. */
@@ -53,6 +54,7 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
     await lookAtDeletions(world, child);
     await undoAll(world);
     await lookAtUsage(world, child);
+    await useTokens(index);
     await world.owed();
     await missedByQueue(index, world.nowMs);
     await index.emptyRepositories(9);

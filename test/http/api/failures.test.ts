@@ -20,6 +20,7 @@ async function startFailing(parts: object): Promise<Failing> {
   };
   const collection = { current: () => null, last: () => null, changes: () => 0 };
   const server = await startServer({
+    access: null,
     registry: createFakeRegistry(),
     options: defaultOptions,
     health: { failing: () => ({ storagedriver_filesystem: "the disk is away" }) },

@@ -2,9 +2,11 @@
 import { z } from "zod";
 import { isDigest } from "../../../oci/index.ts";
 import type { Descriptor } from "../../../registry/manifest-outline.ts";
+import type { Grant } from "../../../registry/ports/access.ts";
 import type { ReferrerFact } from "../../../registry/ports/index.ts";
 import type { ChildView, ConfigView, ImageView, LayerView } from "../../../registry/inspection.ts";
 import { jsonReply } from "../../reply.ts";
+import { sees } from "../guard.ts";
 import { readCursor, writeCursor } from "../cursor.ts";
 import { operation, pageQuery, pageReply, referenceOf, repositoryOf } from "../operation.ts";
 import {
@@ -148,9 +150,23 @@ function descriptorView(one: Descriptor): object {
   return { digest: digest_, mediaType, sizeBytes, artifactType, annotations };
 }
 
-function layerView(one: LayerView): object {
+function layerView(one: LayerView, grant: Grant | null): object {
   const { urls, storedBytes, usedBy } = one;
-  return { ...descriptorView(one), urls, storedBytes, usedBy };
+  const isOpen = grant === null || grant.isAdmin;
+  return {
+    ...descriptorView(one),
+    urls,
+    // A foreign layer need not be of this repository: whether others have it is not for everybody.
+    storedBytes: isOpen || urls.length === 0 ? storedBytes : null,
+    usedBy: isOpen || usedBy === null ? usedBy : visibleUsers(usedBy, grant),
+  };
+}
+
+/** Of the repositories that use a layer, those that the caller may pull; that there are others, but not which. */
+function visibleUsers(users: NonNullable<LayerView["usedBy"]>, grant: Grant): object {
+  const repositories = users.repositories.filter((name) => sees(grant, name));
+  const count_ = repositories.length;
+  return { repositories, count: count_, atLeast: users.atLeast || count_ < users.count };
 }
 
 function childView(one: ChildView): object {
@@ -167,7 +183,7 @@ function referrerView(one: ReferrerFact): object {
   return { digest: digest_, mediaType, sizeBytes, artifactType, annotations: annotations ?? {} };
 }
 
-function imageView(view: ImageView): object {
+function imageView(view: ImageView, grant: Grant | null): object {
   const { manifest, outline } = view;
   return {
     repository: view.repository,
@@ -182,7 +198,7 @@ function imageView(view: ImageView): object {
     areTagsTruncated: view.areTagsTruncated,
     subject: outline.subject?.digest ?? null,
     config: view.config === null ? null : configView(view.config),
-    layers: view.layers.map(layerView),
+    layers: view.layers.map((one) => layerView(one, grant)),
     areLayersTruncated: view.layers.length < outline.layers.length,
     layerBytes: outline.layers.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0),
     manifests: view.children.map(childView),
@@ -207,7 +223,7 @@ export const imageOperations = [
     handle: async (call) => {
       const { inspection } = call.api;
       const view = await inspection.describeImage(repositoryOf(call), referenceOf(call));
-      return jsonReply(200, imageView(view));
+      return jsonReply(200, imageView(view, call.grant));
     },
   }),
   operation({

@@ -4,13 +4,16 @@ import {
   GlobError,
   isRepositoryName,
   isTag,
+  NameUnknownError,
   parseGlobs,
   type RepositoryName,
 } from "../../../oci/index.ts";
 import type { RepositoryFact, ListedTag } from "../../../registry/ports/index.ts";
+import type { NamesSeen } from "../../../registry/ports/access.ts";
 import { tagsRankedMax } from "../../../registry/inspection.ts";
 import { rankOf } from "../../../registry/ranked-tags.ts";
 import { jsonReply, type Reply } from "../../reply.ts";
+import { listSeen } from "../../seen-repositories.ts";
 import { ApiError } from "../api-error.ts";
 import { readCursor, writeCursor } from "../cursor.ts";
 import { type ApiCall, operation, pageQuery, pageReply, repositoryOf } from "../operation.ts";
@@ -113,7 +116,11 @@ export const repositoryOperations = [
     handle: async (call, { query }) => {
       const after = readCursor(query.cursor, nameKey)?.[0] ?? null;
       const page = { after: after, limit: query.limit };
-      const found = await call.api.inspection.listRepositories(page, matcherOf(query.search));
+      const isWanted = matcherOf(query.search);
+      if (call.grant !== null && !call.grant.isAdmin && call.grant.seen !== null) {
+        return await seenReply(call, call.grant.seen, { page, isWanted });
+      }
+      const found = await call.api.inspection.listRepositories(page, isWanted);
       const cursor = found.next === null ? null : writeCursor([found.next]);
       return pageReply(call, found.repositories.map(repositoryView), cursor);
     },
@@ -172,6 +179,38 @@ export const repositoryOperations = [
     },
   }),
 ] as const;
+
+/** Of what the caller may see: no cursor names anything else, either. */
+async function seenReply(
+  call: ApiCall,
+  seen: NamesSeen,
+  asked: {
+    readonly page: { readonly after: RepositoryName | null; readonly limit: number };
+    readonly isWanted: ((name: string) => boolean) | null;
+  },
+): Promise<Reply> {
+  const { page, isWanted } = asked;
+  const wanted: NamesSeen = {
+    prefixes: seen.prefixes,
+    matches: (name) => seen.matches(name) && isWanted?.(name) !== false,
+  };
+  const { catalog } = call.env.registry;
+  const names = await listSeen(catalog, wanted, { after: page.after, limit: page.limit + 1 });
+  const shown = names.slice(0, page.limit);
+  const facts: RepositoryFact[] = [];
+  for (const name of shown) {
+    try {
+      facts.push(await call.api.inspection.describeRepository(name));
+    } catch (error) {
+      // Emptied since it was listed.
+      if (!(error instanceof NameUnknownError)) throw error;
+    }
+    if (facts.length % 50 === 0) await new Promise(setImmediate);
+  }
+  const last = shown.at(-1);
+  const cursor = last === undefined || names.length <= page.limit ? null : writeCursor([last]);
+  return pageReply(call, facts.map(repositoryView), cursor);
+}
 
 function tagsReply(
   call: ApiCall,

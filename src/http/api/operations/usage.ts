@@ -6,7 +6,8 @@ import { NameUnknownError, type NameGlobs } from "../../../oci/index.ts";
 import type { BlobFact, RepositoryManifest } from "../../../registry/ports/index.ts";
 import { jsonReply } from "../../reply.ts";
 import { ApiError } from "../api-error.ts";
-import { operation, referenceOf, repositoryOf } from "../operation.ts";
+import { sees, seenGlobs } from "../guard.ts";
+import { type ApiCall, operation, referenceOf, repositoryOf } from "../operation.ts";
 import { count, digest, isoOf, named, repositoryName, tagName, time } from "../schemas.ts";
 
 const amount = z.object({ blobs: count, bytes: count });
@@ -203,9 +204,10 @@ export const usageOperations = [
         .describe("`exclusive`: what deleting it would free; `logical`: what it holds."),
     }),
     answer: { status: 200, description: "The largest.", schema: repositoryRows },
-    handle: async ({ api, reports }, { query }) => {
+    handle: async (call, { query }) => {
+      const { api, reports } = call;
       const by = query.by === "logical" ? "logicalBytes" : "exclusiveBytes";
-      const options = { limit: query.limit, globs: globsOf(query.repositories), by } as const;
+      const options = { limit: query.limit, globs: globsOf(call, query.repositories), by } as const;
       const { rows, ...sum } = await reports.pass(() => api.usage.topRepositories(options));
       return jsonReply(200, { items: rows, ...sum });
     },
@@ -217,8 +219,9 @@ export const usageOperations = [
     summary: "The largest images, by tag",
     query: topQuery,
     answer: { status: 200, description: "The largest.", schema: tagRows },
-    handle: async ({ api, reports }, { query }) => {
-      const options = { limit: query.limit, globs: globsOf(query.repositories) };
+    handle: async (call, { query }) => {
+      const { api, reports } = call;
+      const options = { limit: query.limit, globs: globsOf(call, query.repositories) };
       const rows = await reports.pass(() => api.usage.topTags(options));
       const items = rows.map(({ pushedAtMs, ...row }) => ({ ...row, pushedAt: isoOf(pushedAtMs) }));
       return jsonReply(200, { items });
@@ -231,9 +234,16 @@ export const usageOperations = [
     summary: "The largest blobs, and who holds them",
     query: topQuery,
     answer: { status: 200, description: "The largest.", schema: blobRows },
-    handle: async ({ api, reports }, { query }) => {
-      const options = { limit: query.limit, globs: globsOf(query.repositories) };
-      return jsonReply(200, { items: await reports.pass(() => api.usage.topBlobs(options)) });
+    handle: async (call, { query }) => {
+      const { api, reports } = call;
+      const options = { limit: query.limit, globs: globsOf(call, query.repositories) };
+      const rows = await reports.pass(() => api.usage.topBlobs(options));
+      const items = rows.map((row) => {
+        const shown = row.repositories.filter((name) => sees(call.grant, name));
+        const isHeldByMore = row.isHeldByMore || shown.length < row.repositories.length;
+        return { ...row, repositories: shown, isHeldByMore };
+      });
+      return jsonReply(200, { items });
     },
   }),
   operation({
@@ -243,8 +253,9 @@ export const usageOperations = [
     summary: "Bytes by how long ago they were pushed",
     query: z.strictObject({ repositories }),
     answer: { status: 200, description: "By age.", schema: ageRows },
-    handle: async ({ api, reports }, { query }) => {
-      const options = { globs: globsOf(query.repositories) };
+    handle: async (call, { query }) => {
+      const { api, reports } = call;
+      const options = { globs: globsOf(call, query.repositories) };
       return jsonReply(200, { items: await reports.pass(() => api.usage.byAge(options)) });
     },
   }),
@@ -276,7 +287,10 @@ export const usageOperations = [
       const { api, reports } = call;
       const report = await reports.pass(() => api.usage.repository(repository, query.limit));
       if (report === null) throw new NameUnknownError(`there is no repository ${repository}`);
-      return jsonReply(200, report);
+      const sharedWith = report.sharedWith.filter((other) => sees(call.grant, other.repository));
+      const isSharedWithMore =
+        report.isSharedWithMore || sharedWith.length < report.sharedWith.length;
+      return jsonReply(200, { ...report, sharedWith, isSharedWithMore });
     },
   }),
   operation({
@@ -317,8 +331,11 @@ export const usageOperations = [
         ),
     }),
     answer: { status: 200, description: "The preview.", schema: preview },
-    handle: async ({ api, reports }, { query }) => {
-      const targets = targetsOf(query.of);
+    handle: async ({ api, grant, reports }, { query }) => {
+      const asked = targetsOf(query.of);
+      // What the caller may not see is as if it were not there.
+      const targets = asked.filter(({ repository }) => sees(grant, repository));
+      const unseen = asked.filter(({ repository }) => !sees(grant, repository));
       const freed: BlobFact[] = [];
       const going: RepositoryManifest[] = [];
       const found = await reports.pass(() =>
@@ -333,7 +350,7 @@ export const usageOperations = [
         blobs,
         bytes,
         atLeast: found.atLeast,
-        unknown: unknown.map(({ repository, reference }) =>
+        unknown: [...unknown, ...unseen].map(({ repository, reference }) =>
           reference === null
             ? repository
             : `${repository}${reference.includes(":") ? "@" : ":"}${reference}`,
@@ -360,10 +377,9 @@ function targetsOf(text: string) {
 }
 
 /** @throws ApiError */
-function globsOf(text: string | undefined): NameGlobs | null {
-  if (text === undefined) return null;
+function globsOf({ grant }: ApiCall, text: string | undefined): NameGlobs | null {
   try {
-    return parseGlobs(text.split(","));
+    return seenGlobs(grant, text === undefined ? null : parseGlobs(text.split(",")));
   } catch (error) {
     if (!(error instanceof GlobError)) throw error;
     throw new ApiError("INVALID_PARAMETER", `repositories: ${error.message}`);

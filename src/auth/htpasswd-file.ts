@@ -1,0 +1,89 @@
+// An htpasswd file as it is now: looked at again when it has changed, at most once a second. What
+// cannot be read lets nobody in (fail closed), and says so once.
+import { readFileSync, statSync } from "node:fs";
+import type { Clock } from "../registry/ports/clock.ts";
+import { type HtpasswdEntries, parseHtpasswd } from "./htpasswd.ts";
+
+const lookEveryMs = 1_000;
+/** Some 200,000 users. */
+const fileBytesMax = 16 * 1024 * 1024;
+
+export interface AuthLog {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+const nobody: HtpasswdEntries = { hashes: new Map(), unusableLines: [] };
+
+export class HtpasswdFile {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #log: AuthLog;
+  #entries = nobody;
+  #state = "never read";
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #version = 0;
+
+  constructor(path: string, clock: Clock, log: AuthLog) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Changes whenever the entries do. */
+  get version(): number {
+    this.#look();
+    return this.#version;
+  }
+
+  get hashes(): ReadonlyMap<string, string> {
+    this.#look();
+    return this.#entries.hashes;
+  }
+
+  #look(): void {
+    const nowMs = this.#clock.now();
+    // A clock that was put back must not keep an old file alive.
+    if (nowMs >= this.#lookedAtMs && nowMs - this.#lookedAtMs < lookEveryMs) return;
+    this.#lookedAtMs = nowMs;
+    const state = this.#stateNow();
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#version += 1;
+    this.#entries = this.#read();
+  }
+
+  #stateNow(): string {
+    try {
+      const { mtimeMs, ctimeMs, size, ino } = statSync(this.#path);
+      return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  #read(): HtpasswdEntries {
+    try {
+      const { size } = statSync(this.#path);
+      if (size > fileBytesMax) throw new Error(`larger than ${fileBytesMax} bytes`);
+      const entries = parseHtpasswd(readFileSync(this.#path, "utf8"));
+      this.#log.info(`auth.htpasswd: ${this.#path} names ${entries.hashes.size} users`);
+      if (entries.unusableLines.length > 0) {
+        const lines = entries.unusableLines.slice(0, 10).join(", ");
+        this.#log.warn(
+          `auth.htpasswd: ${this.#path}: nobody can log in by line ${lines}; expected user:hash with a bcrypt hash (htpasswd -B, or registry htpasswd add)`,
+        );
+      }
+      return entries;
+    } catch (error) {
+      const help = "nobody can log in until it can be read; make it with registry htpasswd add";
+      this.#log.error(`auth.htpasswd: ${this.#path}: ${messageOf(error)}: ${help}`);
+      return nobody;
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

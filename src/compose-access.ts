@@ -1,0 +1,137 @@
+// Puts access control together, as the configuration says. A part of compose.ts: it knows every room,
+// and decides nothing that a room could decide.
+import { join } from "node:path";
+import {
+  AccessRules,
+  type AuthLog,
+  BearerTokens,
+  HtpasswdFile,
+  issuerAlgorithm,
+  IssuerKeys,
+  Logins,
+  OwnIssuer,
+  PasswordAccess,
+  Passwords,
+  Policy,
+  RobotTokens,
+  TokenAccess,
+  TrustedKeys,
+} from "./auth/index.ts";
+import type { AuthConfig, Config } from "./config/index.ts";
+import type { Access } from "./http/index.ts";
+import type { Logger } from "./observability/index.ts";
+import { ownDirectory } from "./owner/owner-lock.ts";
+import { type Clock, systemClock } from "./registry/ports/clock.ts";
+import type { TokenIndex } from "./registry/ports/index.ts";
+
+/** Where the own issuer answers, below `http.prefix`. */
+const issuerPath = "/auth/token";
+
+export interface AccessParts {
+  readonly config: Config;
+  readonly logger: Pick<Logger, "info" | "warn" | "error">;
+  readonly index: TokenIndex;
+  /** Null: storage in memory. */
+  readonly tree: { readonly rootDirectory: string } | null;
+  readonly clock?: Clock;
+}
+
+/** Null: everybody may do everything. @throws Error naming what cannot be used. */
+export async function composeAccess(parts: AccessParts): Promise<Access | null> {
+  const { config, logger, clock = systemClock } = parts;
+  const { auth } = config;
+  const log = authLog(logger);
+  if (auth.kind === "none") return null;
+  if (auth.kind === "token") return { controller: tokenAccess(auth, clock, log), issuer: null };
+  const users = new HtpasswdFile(auth.path, clock, log);
+  const logins = new Logins({
+    passwords: new Passwords(users, clock),
+    users,
+    robots: new RobotTokens(parts.index, clock, (error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn(`the use of a robot token could not be noted: ${reason}`);
+    }),
+  });
+  const { access } = config;
+  const rules = access === null ? null : new AccessRules(access.rules, access.groups);
+  const policy = new Policy(rules);
+  // Said at the start, not at the first login.
+  void users.version;
+  if (auth.issuer === null) {
+    if (access?.rules.some(({ users: names }) => names.includes("*")) === true) {
+      log.warn(
+        'access: rules for "*" work with podman and skopeo; docker pulls without a login only with auth.issuer (docs/access.md)',
+      );
+    }
+    const { realm } = auth;
+    return { controller: new PasswordAccess({ logins, policy, realm, own: null }), issuer: null };
+  }
+  return await withIssuer({ ...parts, clock, log }, { logins, policy }, auth);
+}
+
+async function withIssuer(
+  parts: AccessParts & { readonly clock: Clock; readonly log: AuthLog },
+  { logins, policy }: { readonly logins: Logins; readonly policy: Policy },
+  auth: Extract<AuthConfig, { kind: "htpasswd" }>,
+): Promise<Access> {
+  const { clock, log, tree } = parts;
+  const { realm: basicRealm } = auth;
+  const own = auth.issuer;
+  if (own === null) throw new Error("auth.issuer is missing");
+  const { service, issuer, realm, expirationMs: lifeMs } = own;
+  const keyPath = tree === null ? null : join(tree.rootDirectory, ownDirectory, "issuer-keys.json");
+  const keys = new IssuerKeys(keyPath, clock, log);
+  await keys.open();
+  const algorithms = [issuerAlgorithm];
+  const tokens = new BearerTokens({ keys, issuer, service, algorithms, clock });
+  return {
+    controller: new PasswordAccess({
+      logins,
+      policy,
+      realm: basicRealm,
+      own: { tokens, realm, path: issuerPath, service },
+    }),
+    issuer: new OwnIssuer({
+      logins,
+      policy,
+      keys,
+      clock,
+      basicRealm,
+      issuer,
+      service,
+      lifeMs,
+      path: issuerPath,
+    }),
+  };
+}
+
+function tokenAccess(
+  auth: Extract<AuthConfig, { kind: "token" }>,
+  clock: Clock,
+  log: AuthLog,
+): TokenAccess {
+  const { service, issuer, autoRedirectPath, realm, signingAlgorithms: algorithms } = auth;
+  const keys = new TrustedKeys(auth, clock, log);
+  const tokens = new BearerTokens({ keys, issuer, service, algorithms, clock });
+  const isElsewhere = autoRedirectPath === null;
+  return new TokenAccess({
+    tokens,
+    realm: isElsewhere ? realm : null,
+    path: autoRedirectPath ?? "",
+    service,
+  });
+}
+
+function authLog(logger: AccessParts["logger"]): AuthLog {
+  return {
+    info: (message) => {
+      logger.info(message);
+    },
+    warn: (message) => {
+      logger.warn(message);
+    },
+    error: (message) => {
+      logger.error(message);
+    },
+  };
+}

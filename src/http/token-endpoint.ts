@@ -1,0 +1,88 @@
+// The registry's own `/auth/token`: GET with a password in the Authorization header, or POST of an OAuth2
+// form, as clients ask; the answer is a token and how long it lives.
+// Source: distribution, "Token Authentication Specification", "OAuth2 Token Authentication".
+import type { Credentials, TokenAnswer } from "../registry/ports/access.ts";
+import type { Access, Env } from "./context.ts";
+import { credentialsOf } from "./credentials.ts";
+import { HttpError } from "./http-error.ts";
+import { emptyReply, jsonReply, type Reply } from "./reply.ts";
+import { readBoundedBody } from "./request-body.ts";
+
+/** A form with a hundred scopes. */
+const formBytesMax = 64 * 1024;
+
+export function isTokenPath({ access, options }: Env, path: string): boolean {
+  const issuer = access?.issuer;
+  return (
+    issuer !== null && issuer !== undefined && path === options.prefix.slice(0, -1) + issuer.path
+  );
+}
+
+interface AskedToken {
+  readonly request: Request;
+  readonly query: string;
+}
+
+/** @throws HttpError, UnavailableError */
+export async function issueToken({ issuer }: Access, asked: AskedToken): Promise<Reply> {
+  const { method } = asked.request;
+  const allow = "GET, POST";
+  if (method === "OPTIONS") return emptyReply(200, { Allow: allow });
+  if (issuer === null || (method !== "GET" && method !== "POST")) {
+    throw new HttpError(`${method.slice(0, 20)} is not supported here`, {
+      status: 405,
+      code: "UNSUPPORTED",
+      headers: { Allow: allow },
+    });
+  }
+  const isForm = method === "POST";
+  const parameters = new URLSearchParams(isForm ? await formOf(asked.request) : asked.query);
+  const credentials = isForm
+    ? formCredentials(parameters)
+    : credentialsOf(asked.request.headers.get("authorization"));
+  const answer = await issuer.issue({ credentials, scopes: parameters.getAll("scope") });
+  return replyOf(answer, isForm);
+}
+
+async function formOf(request: Request): Promise<string> {
+  const type = (request.headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase();
+  if (type !== "application/x-www-form-urlencoded") {
+    throw oauthError("expected a body of application/x-www-form-urlencoded");
+  }
+  return new TextDecoder().decode(await readBoundedBody(request, formBytesMax));
+}
+
+function formCredentials(parameters: URLSearchParams): Credentials {
+  const grant = parameters.get("grant_type");
+  if (grant !== "password") {
+    throw oauthError(
+      `grant_type "${(grant ?? "").slice(0, 40)}" is not known here; expected password`,
+    );
+  }
+  const user = parameters.get("username") ?? "";
+  const password = parameters.get("password") ?? "";
+  return user === "" ? { kind: "none" } : { kind: "basic", user, password };
+}
+
+function oauthError(message: string): HttpError {
+  return new HttpError(message, { status: 400, code: "UNSUPPORTED" });
+}
+
+function replyOf(answer: TokenAnswer, isForm: boolean): Reply {
+  if (answer.kind === "challenge") {
+    const realm = answer.realm.replaceAll(/["\\]/g, "\\$&");
+    throw new HttpError("authentication required: the user or the password is wrong", {
+      status: 401,
+      code: "UNAUTHORIZED",
+      headers: { "WWW-Authenticate": `Basic realm="${realm}"` },
+      detail: null,
+    });
+  }
+  const { token, scope, expiresInSeconds, issuedAtMs } = answer;
+  const times = { expires_in: expiresInSeconds, issued_at: new Date(issuedAtMs).toISOString() };
+  const body = isForm
+    ? { access_token: token, scope, token_type: "Bearer", ...times }
+    : { token, access_token: token, scope, ...times };
+  // It is whoever asked's alone.
+  return jsonReply(200, body, { "Cache-Control": "no-store" });
+}
