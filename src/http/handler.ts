@@ -1,7 +1,7 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
-import type { Api } from "./api/index.ts";
+import type { Api, ApiOutcome, ApiRequest } from "./api/index.ts";
 import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } from "./ports.ts";
@@ -29,11 +29,16 @@ export interface HandlerParts {
   readonly pulls: PullListener | null;
 }
 
-export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
+/** @param isApiPath the path that the client wrote is one of the API's. */
+export type Handler = (
+  request: Request,
+  peer: Peer | null,
+  isApiPath?: boolean,
+) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
   const { env, api, common, log, clock, observer, pulls } = parts;
-  return async (request, peer) => {
+  return async (request, peer, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
     const requestId = requestIdOf(request);
@@ -50,11 +55,8 @@ export function createHandler(parts: HandlerParts): Handler {
     let failure: Failure | null = null;
     let reply: Reply;
     if (isApi) {
-      const asked = { request, path, query, caller, remote, requestId };
-      const outcome =
-        pulls === null
-          ? await api.answer(asked)
-          : await forOrigin(originOf(env, asked), () => api.answer(asked));
+      const asked = { request, path, query, caller, remote, requestId, isAsWritten: isApiPath };
+      const outcome = await answerApi({ api, env, pulls }, asked);
       ({ reply, failure } = outcome);
       if (failure?.kind === "fault") fault(outcome.error);
     } else {
@@ -97,6 +99,14 @@ export function createHandler(parts: HandlerParts): Handler {
     });
     return toResponse(reply, { method: request.method, requestId }, common);
   };
+}
+
+function answerApi(
+  { api, env, pulls }: Pick<HandlerParts, "env" | "pulls"> & { readonly api: Api },
+  asked: ApiRequest,
+): Promise<ApiOutcome> {
+  if (pulls === null) return api.answer(asked);
+  return forOrigin(originOf(env, asked), () => api.answer(asked));
 }
 
 function refuseWhileUnhealthy(health: HealthChecks): void {

@@ -25,6 +25,8 @@ export interface ApiRequest {
   /** "address:port", or "unix". */
   readonly remote: string;
   readonly requestId: string;
+  /** False: the path led here by dot segments, past whoever looked at its beginning. */
+  readonly isAsWritten: boolean;
 }
 
 /** What came of it. */
@@ -78,6 +80,11 @@ export class Api {
     });
   }
 
+  /** The path that all of it is below, without a slash at its end. */
+  get base(): string {
+    return this.#base;
+  }
+
   /** Whether the path is one of the API's, though there may be nothing. */
   serves(path: string): boolean {
     return (
@@ -111,6 +118,9 @@ export class Api {
   async #answer(asked: ApiRequest, audited: { entry: Audited | null }): Promise<Reply> {
     const { request, path, query, caller, remote } = asked;
     const { method } = request;
+    if (!asked.isAsWritten) {
+      throw new ApiError("INVALID_PATH", "the path holds dot segments; give it without them");
+    }
     const below = path.slice(this.#base.length + 1);
     if (below === "openapi.json") return this.#describe(method);
     const { place, parameters } = found(below);
