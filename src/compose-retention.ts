@@ -6,6 +6,7 @@ import { pauseFor, systemTimers } from "./gc/index.ts";
 import type { Logger } from "./observability/index.ts";
 import type { Asker } from "./owner/control-socket.ts";
 import type { ApplyRetention } from "./pressure/index.ts";
+import { auditTo } from "./registry/audit.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import type { Index } from "./registry/ports/index.ts";
 import { PullLog } from "./registry/pull-log.ts";
@@ -53,6 +54,7 @@ export function retentionOf(
         durationMs: Math.round(durationMs),
       });
     },
+    audit: auditTo(logger),
     refusal: refusalOf(config),
   });
 }

@@ -40,6 +40,7 @@ import { UsageReports } from "./usage/index.ts";
 export interface OpenRoot {
   /** Null for storage in memory. */
   readonly tree: { readonly rootDirectory: string; readonly indexPath: string } | null;
+  readonly logger: Logger;
   readonly index: Index;
   readonly storage: Storage;
   readonly locks: DigestLocks;
@@ -279,6 +280,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   renewable?.renewBy(renewalOf({ ...renewal, failed: failing.resolve }));
   return {
     tree,
+    logger,
     index,
     storage,
     locks,

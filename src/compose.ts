@@ -22,10 +22,12 @@ import {
   serveControl,
 } from "./owner/control-socket.ts";
 import { refuseIfOwned, RootOwnedError } from "./owner/owner-lock.ts";
+import { requestProblem } from "./owner/request-problem.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
 import { tellUsage, UsageRecorder } from "./usage/index.ts";
+import { parseVerifyOptions } from "./takeover/verify-events.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -154,9 +156,22 @@ function controlOf(root: OpenRoot): ControlServer | null {
 /** A command on a root, as plain data: it may be carried out by another process. */
 export type RootRequest = ControlRequest;
 
-/** @param root is served by this process (`isRunning`), or was opened for this command. */
-async function runCommand(
-  { root, isRunning }: { readonly root: OpenRoot; readonly isRunning: boolean },
+interface Running {
+  /** Served by this process (`isRunning`), or opened for this command. */
+  readonly root: OpenRoot;
+  readonly isRunning: boolean;
+}
+
+async function runCommand(running: Running, request: RootRequest, asker: Asker): Promise<number> {
+  try {
+    return await carryOut(running, request, asker);
+  } catch (error) {
+    throw requestProblem(request.command, error);
+  }
+}
+
+async function carryOut(
+  { root, isRunning }: Running,
   request: RootRequest,
   asker: Asker,
 ): Promise<number> {
@@ -182,6 +197,7 @@ async function runCommand(
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
+      auditRepair(root, request.options);
       return await verifyRoot(
         { ...root, tree: root.tree, clock: systemClock, isAlone: !isRunning },
         request.options,
@@ -209,6 +225,14 @@ async function runCommand(
         `the process that owns the root does not know the command ${request.command}; is it an older one?`,
       );
   }
+}
+
+/** Over the API the request leaves such a line. */
+function auditRepair({ logger }: OpenRoot, options: unknown): void {
+  const { hash, repair, user } = parseVerifyOptions(options);
+  if (!repair) return;
+  const fields = { by: user ?? "command", from: "command line", outcome: "accepted" };
+  logger.info("audit", { action: "repair", hash, ...fields });
 }
 
 /** An owner that is starting or stopping is asked again for this long. */

@@ -45,6 +45,8 @@ describe("the flags of garbage-collect", () => {
     const read = (grace: string) => () => readGarbageCollectFlags({ grace }, 0);
     expect(read("soon")).toThrow(FlagError);
     expect(read("-1h")).toThrow('--grace: "-1h" is not a duration; expected 0s, 90m or 1h');
+    // Ignored, it would collect where somebody wanted to look.
+    expect(() => readGarbageCollectFlags({ limit: "3" }, 0)).toThrow("--limit goes with --history");
     const both = { json: true, marks: true };
     expect(() => readGarbageCollectFlags(both, 0)).toThrow("choose one");
   });

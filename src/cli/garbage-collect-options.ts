@@ -39,6 +39,11 @@ export function readGarbageCollectFlags(
 ): GarbageCollectRequest {
   const json = flags.json === true;
   const quiet = flags.quiet === true;
+  if (flags.limit !== undefined) {
+    throw new FlagError(
+      "--limit goes with --history: how many runs are shown; nothing was collected",
+    );
+  }
   if (json && flags.marks === true) {
     throw new FlagError("--marks prints lines and --json prints a document; choose one of them");
   }

@@ -20,6 +20,8 @@ describe("the flags of usage", () => {
     }
     expect(refused({ repository: ["no spaces"] })).toThrow("is no glob");
     expect(refused({ deletePreview: [] })).toThrow("name what would be deleted");
+    const many = Array.from({ length: 1001 }, (_, n) => `a${n}`);
+    expect(refused({ deletePreview: many })).toThrow("--delete-preview: 1001 names; at most 1000");
     expect(refused({ deletePreview: ["a"], top: "5" })).toThrow("goes with --json alone");
     expect(refused({ deletePreview: ["Bad"] })).toThrow("is not a repository name");
     expect(refused({ deletePreview: ["a:-x"] })).toThrow("is not a tag");

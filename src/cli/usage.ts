@@ -2,6 +2,7 @@
 import { parseGlobs } from "../oci/index.ts";
 import {
   parseTarget,
+  targetsMax,
   topMax,
   UsageDocument,
   type UsageEvent,
@@ -73,6 +74,9 @@ export function readUsageFlags(flags: UsageFlags): UsageRequest {
       throw new FlagError(
         "--delete-preview: name what would be deleted: NAME, NAME:TAG or NAME@DIGEST",
       );
+    }
+    if (deletePreview.length > targetsMax) {
+      throw new FlagError(`--delete-preview: ${deletePreview.length} names; at most ${targetsMax}`);
     }
     for (const target of deletePreview) parseTarget(target);
     return { what: "delete-preview", targets: [...deletePreview] };

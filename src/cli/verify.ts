@@ -5,6 +5,7 @@ import { findingLine, verifyProblemLine, verifySummary } from "../takeover/verif
 import { FlagError } from "./garbage-collect-options.ts";
 import type { Progress } from "./progress-bar.ts";
 import { runRootCommand } from "./root-command.ts";
+import { userName } from "./user-name.ts";
 
 export interface VerifyFlags {
   readonly hash?: boolean;
@@ -38,7 +39,7 @@ function readFlags(flags: VerifyFlags, progress: boolean): VerifyRequest {
   if (resume && !hash) {
     throw new FlagError("--resume goes on with a run that reads every byte; give --hash as well");
   }
-  return { hash, repair, resume, progress };
+  return { hash, repair, resume, progress, user: userName() };
 }
 
 function progressOf(event: VerifyProgress): Progress {

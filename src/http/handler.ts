@@ -31,11 +31,16 @@ export interface HandlerParts {
   readonly pulls: PullListener | null;
 }
 
-export type Handler = (request: Request, peer: Peer | null) => Promise<Response>;
+/** @param isApiPath the path that the client wrote is one of the API's. */
+export type Handler = (
+  request: Request,
+  peer: Peer | null,
+  isApiPath?: boolean,
+) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
   const { env, api, common, log, clock, observer, pulls } = parts;
-  return async (request, peer) => {
+  return async (request, peer, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
     const requestId = requestIdOf(request);
@@ -53,7 +58,7 @@ export function createHandler(parts: HandlerParts): Handler {
     let user: string | null = null;
     let reply: Reply;
     if (isApi) {
-      const asked = { request, path, query, caller, remote, requestId };
+      const asked = { request, path, query, caller, remote, requestId, isAsWritten: isApiPath };
       const outcome = await answerApi({ api, env, pulls }, asked);
       ({ reply, failure, user } = outcome);
       if (failure?.kind === "fault") fault(outcome.error);

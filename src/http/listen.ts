@@ -5,8 +5,12 @@ import type { ListenOn } from "./options.ts";
 
 export type Listening = Bun.Server<undefined>;
 
+type Answer = (request: Request, server: Listening) => Response | Promise<Response>;
+
 export interface Listener {
-  readonly fetch: (request: Request, server: Listening) => Response | Promise<Response>;
+  readonly fetch: Answer;
+  /** By path as the client wrote it, before dot segments are resolved; the rest goes to `fetch`. */
+  readonly routes?: Readonly<Record<string, Answer>>;
   readonly error: (error: Error) => Response;
 }
 

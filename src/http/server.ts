@@ -7,7 +7,7 @@ import { Api } from "./api/index.ts";
 import type { ApiParts } from "./api/ports.ts";
 import type { Access, Env } from "./context.ts";
 import { failureOf } from "./error-response.ts";
-import { createHandler } from "./handler.ts";
+import { createHandler, type Handler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
@@ -77,9 +77,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     pulls: parts.pulls ?? null,
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
+  const answer: Handler = (request, peer, isApiPath) =>
+    probes.answer(request) ?? handle(request, peer, isApiPath);
   const listener: Listener = {
-    fetch: (request, server) =>
-      probes.answer(request) ?? handle(request, server.requestIP(request)),
+    ...answersOf(api, answer),
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);
@@ -91,6 +92,23 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       api?.close();
       return serving.stop();
     },
+  };
+}
+
+/**
+ * A proxy that passes on what begins with /v2/ must not pass on /v2/../api/v1/: the API answers only where its
+ * path is what the client wrote, and only the runtime's routes tell that. (They have signs of their own: a
+ * prefix with one of those is not told apart.)
+ */
+function answersOf(api: Api | null, handle: Handler): Pick<Listener, "fetch" | "routes"> {
+  const answer =
+    (isApiPath: boolean): Listener["fetch"] =>
+    (request, server) =>
+      handle(request, server.requestIP(request), isApiPath);
+  if (api === null || !/^[\w./~-]+$/.test(api.base)) return { fetch: answer(true) };
+  return {
+    fetch: answer(false),
+    routes: { [api.base]: answer(true), [`${api.base}/*`]: answer(true) },
   };
 }
 

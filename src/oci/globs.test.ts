@@ -16,12 +16,35 @@ describe("globs for names", () => {
     [["!ci/**"], "team/a", true],
     [["!ci/**"], "ci/a", false],
     [["team-?/{app,web}"], "team-a/web", true],
+    [["{ci/**,team/**}"], "team/a/b", true],
+    [["**/app"], "a/b/app", true],
+    [["a/**/b"], "a/x/y/b", true],
+    [["[^ab]*"], "c1", true],
     [[], "a", false],
   ] as const)("%j and %s: %p", (patterns, name, expected) => {
     expect(parseGlobs(patterns).matches(name)).toBe(expected);
   });
 
-  test.each(["", "!", "a b", "a\\b", "a\u0000", "x".repeat(600), "ä"])("%j is none", (pattern) => {
+  test.each([
+    "",
+    "!",
+    "a b",
+    "a\\b",
+    "a\u0000",
+    "x".repeat(600),
+    "ä",
+    "{a,b",
+    "a}",
+    "}a{",
+    "[a",
+    "a]",
+    "{{a}",
+    "ci**",
+    "**ci",
+    "a/b**/c",
+    "***",
+    "ci/***",
+  ])("%j is none", (pattern) => {
     expect(() => parseGlobs([pattern])).toThrow(GlobError);
   });
 });

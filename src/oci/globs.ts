@@ -1,5 +1,6 @@
 // Lists of globs, as configuration and commands take them for repositories and tags: `*` is any text
-// without a slash, `**` any text, `?` one character, `{a,b}` either; one that begins with `!` excludes.
+// without a slash, `**` between slashes any parts, `?` one character, `{a,b}` either; one that begins with `!`
+// excludes. What would silently match less than it says is refused: a rule that matches nothing protects nothing.
 
 /** Longer ones serve nobody, and names are no longer than 255 characters. */
 const globLengthMax = 512;
@@ -31,14 +32,35 @@ export function parseGlobs(patterns: readonly string[]): NameGlobs {
 
 function checked(glob: string, pattern: string): string {
   const isPlain = /^[\w.\-/*?{},[\]^]+$/.test(glob);
-  if (!isPlain || glob.length > globLengthMax) throw new GlobError(pattern);
+  if (!isPlain || glob.length > globLengthMax || !isBalanced(glob)) throw new GlobError(pattern);
+  // Elsewhere Bun.Glob takes it for a single star.
+  const around = glob
+    .split(/\*\*+/)
+    .map((text) => [text.at(0) ?? "/", text.at(-1) ?? "/"] as const);
+  const isWhole = around.every(([first, last], n) => {
+    const endsWell = n === around.length - 1 || "/{,".includes(last);
+    return endsWell && (n === 0 || "/},".includes(first));
+  });
+  if (!isWhole || glob.includes("***")) throw new GlobError(pattern);
   return glob;
+}
+
+/** Every bracket and brace is closed, and none is closed that is not open. */
+function isBalanced(glob: string): boolean {
+  let depth = 0;
+  for (const character of glob.replaceAll(/\[[^\]]+\]/g, "")) {
+    if (character === "[" || character === "]") return false;
+    if (character === "{") depth += 1;
+    if (character === "}") depth -= 1;
+    if (depth < 0) return false;
+  }
+  return depth === 0;
 }
 
 export class GlobError extends Error {
   constructor(pattern: string) {
     super(
-      `"${pattern.slice(0, 80)}" is no glob for names: letters, digits, . _ - / and *, **, ?, [..], {a,b}, with a leading ! to exclude`,
+      `"${pattern.slice(0, 80)}" is no glob for names: letters, digits, . _ - / and *, ?, [..], {a,b}, ** between slashes (ci/**), with a leading ! to exclude`,
     );
     this.name = "GlobError";
   }

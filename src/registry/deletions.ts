@@ -108,19 +108,30 @@ export class DeletionService {
     const whole = { images: 0, manifests: 0, tags: 0 };
     const uploads = await this.#endUploads(repository);
     const isStopped = (): boolean => signal?.aborted === true;
-    for (let more = true; more && !isStopped();) {
-      const page = await index.deleteRepository(repository, this.#deletionBy(repository, deleter));
-      // It has come since this was asked.
-      if (page.held !== undefined) throw heldError(repository, page.held);
-      whole.images += page.images;
-      whole.manifests += page.manifests;
-      whole.tags += page.tags;
-      ({ more } = page);
-      followTree();
+    const hasGone = (): boolean => whole.images + whole.tags + uploads > 0;
+    const told = { what: "repository", repository, reference: null } as const;
+    let more = true;
+    try {
+      while (more && !isStopped()) {
+        const page = await index.deleteRepository(
+          repository,
+          this.#deletionBy(repository, deleter),
+        );
+        // It has come since this was asked.
+        if (page.held !== undefined) throw heldError(repository, page.held);
+        whole.images += page.images;
+        whole.manifests += page.manifests;
+        whole.tags += page.tags;
+        ({ more } = page);
+        followTree();
+      }
+    } finally {
+      // What has gone by then is gone, also when the rest is refused or fails.
+      const outcome = "deleted in part";
+      if (hasGone() && more) this.#tell({ ...told, outcome }, deleter, this.restorableUntilMs());
     }
-    const outcome = whole.images + whole.tags + uploads > 0 ? "deleted" : "unknown";
-    const untilMs = this.restorableUntilMs();
-    this.#tell({ what: "repository", repository, reference: null, outcome }, deleter, untilMs);
+    const outcome = hasGone() ? "deleted" : "unknown";
+    if (!more) this.#tell({ ...told, outcome }, deleter, this.restorableUntilMs());
     return { ...whole, uploads, outcome };
   }
 
@@ -253,7 +264,7 @@ export class DeletionService {
       ...what,
       actor: { caller, from },
       reason,
-      restorableUntilMs: what.outcome === "deleted" ? untilMs : null,
+      restorableUntilMs: what.outcome.startsWith("deleted") ? untilMs : null,
     });
   }
 }

@@ -8,6 +8,7 @@ import {
   parseGlobs,
   parseImageName,
   type RepositoryName,
+  type Tag,
 } from "../oci/index.ts";
 import type { Deleter, DeletionService, ListedDeletion, WholeDeletion } from "./deletions.ts";
 import type { DeletionPosition, ImageDeletion, TagDeletion } from "./ports/index.ts";
@@ -120,7 +121,7 @@ export async function runRestore(
   for (const { text, what } of wanted) {
     if (asker.signal.aborted) return 1;
     const tell = async (report: RestoreReport): Promise<void> => {
-      if (report.outcome !== "restored" && report.outcome !== "there") exitCode = 1;
+      if (!isDone(report, what.tag)) exitCode = 1;
       const event: RestoreEvent = { name: text, dryRun, report };
       await asker.tell(event);
     };
@@ -178,4 +179,10 @@ export async function tellDeletions(
     after = [last.nowMs, last.id];
   }
   return 1;
+}
+
+/** An image that came back without the tag that was named is not what was asked for. */
+function isDone(report: RestoreReport, named: Tag | null): boolean {
+  if (report.outcome === "restored") return report.taken.every(({ tag }) => tag !== named);
+  return report.outcome === "there";
 }

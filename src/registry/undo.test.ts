@@ -287,6 +287,30 @@ describe("deleting", () => {
   });
 });
 
+describe("a repository of which only a part could be deleted", () => {
+  test("leaves a line that says so", async () => {
+    const world = new World();
+    await world.image("a layer", "v1");
+    const { index } = world;
+    const whole = index.deleteRepository.bind(index);
+    let calls = 0;
+    index.deleteRepository = async (...work) => {
+      calls += 1;
+      if (calls === 2) throw new Error("the disk is full");
+      return { ...(await whole(...work)), more: true };
+    };
+    const deleter = { ...ann, reason: "test" };
+    expect(world.services.deletions.deleteRepository(app, deleter)).rejects.toThrow("full");
+    await Bun.sleep(0);
+    expect(world.heard).toMatchObject([{ what: "repository", outcome: "deleted in part" }]);
+    // It was stopped before anything went.
+    world.heard.length = 0;
+    const stopped = AbortSignal.abort();
+    await world.services.deletions.deleteRepository(app, deleter, stopped);
+    expect(world.heard).toEqual([]);
+  });
+});
+
 describe("the commands", () => {
   test("delete, list and restore, as plain data", async () => {
     const world = new World();
@@ -321,6 +345,23 @@ describe("the commands", () => {
       { report: { outcome: "there" } },
       { report: { outcome: "unknown" } },
     ]);
+  });
+
+  test("an image that comes back without the tag that was named is no success", async () => {
+    const world = new World();
+    const { deletions, restores } = world.services;
+    const { image } = await world.image("a layer", "v1");
+    const request = { names: [`app@${image}`], user: "ann", dryRun: false };
+    await told((asker) => runDelete(deletions, request, asker));
+    await world.image("another layer", "v1");
+    const asked = { user: "ann", dryRun: false, forceTags: false };
+    const byTag = await told((asker) =>
+      runRestore(restores, { ...asked, names: ["app:v1"] }, asker),
+    );
+    expect(byTag).toMatchObject({
+      code: 1,
+      events: [{ report: { outcome: "restored", tags: [], taken: [{ tag: "v1" }] } }],
+    });
   });
 
   test("nothing goes when one of the names makes no sense", async () => {

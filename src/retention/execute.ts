@@ -1,6 +1,7 @@
 // Removes what the rules do not keep, one repository at a time, in small transactions that decide each
 // removal again, with pauses between them. Every removal can be brought back for `gc.keepdeleted`.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
+import type { Actor } from "../registry/audit.ts";
 import { inHalves } from "../registry/in-halves.ts";
 import type { Deletion, RetireOutcome } from "../registry/ports/index.ts";
 import { type BatchImage, batchesOf } from "./batches.ts";
@@ -75,7 +76,7 @@ async function removeGoing(
   const { repository, judged, asked, witness } = work;
   for (const batch of batchesOf(judged.going)) {
     asked.signal.throwIfAborted();
-    const outcome = await retire(parts, { repository, batch, judged }, removed);
+    const outcome = await retire(parts, { repository, batch, judged, actor: asked.actor }, removed);
     for (const [image, isKept] of outcome.gone) await witness.image(image, isKept);
     if (outcome.standing !== "fits") return outcome.standing;
     await parts.pause(pauseBetweenBatchesMs);
@@ -90,13 +91,14 @@ export async function retire(
     readonly repository: RepositoryName;
     readonly batch: readonly BatchImage[];
     readonly judged: Pick<Judged, "witnesses">;
+    readonly actor: Actor;
   },
   removed: Removed,
 ): Promise<{
   readonly standing: RetireOutcome["standing"];
   readonly gone: readonly (readonly [image: GoingImage, isImageKept: boolean])[];
 }> {
-  const { repository, batch, judged } = work;
+  const { repository, batch, judged, actor } = work;
   const gone: [GoingImage, boolean][] = [];
   await parts.pulls.settle();
   // A pull that nobody has written down yet may be what keeps it.
@@ -117,7 +119,7 @@ export async function retire(
           tags,
         })),
         witnesses: [...witnesses],
-        deletion: deletionBy(parts, rule),
+        deletion: deletionBy(parts, rule, actor),
       });
       return { part, outcome };
     });
@@ -127,8 +129,14 @@ export async function retire(
       for (const [n, result] of outcome.results.entries()) {
         const image = part[n];
         if (image === undefined) continue;
-        if (result === "changed" || result === "leased") removed[result] += 1;
-        else gone.push([image, result === "untagged" && !(image.isWhole && image.hasMore)]);
+        if (result === "changed" || result === "leased") {
+          removed[result] += 1;
+          continue;
+        }
+        gone.push([image, result === "untagged" && !(image.isWhole && image.hasMore)]);
+        const names = result === "removed" ? [image.digest] : image.tags.map(({ tag }) => tag);
+        const what = result === "removed" ? "image" : "tag";
+        for (const reference of names) record(parts, { repository, what, reference, rule, actor });
       }
     }
     const odd = done.find(({ outcome }) => outcome.standing !== "fits");
@@ -154,7 +162,7 @@ export async function removeUntagged(
           repository,
           digests: part.map(({ digest }) => digest),
           untaggedBeforeMs,
-          deletion: deletionBy(parts, rule),
+          deletion: deletionBy(parts, rule, asked.actor),
         }),
       );
       for (const outcome of outcomes) {
@@ -162,17 +170,51 @@ export async function removeUntagged(
         removed.manifests += outcome.manifests;
       }
       const gone = new Set(outcomes.flatMap((outcome) => outcome.gone));
-      for (const one of batch) if (gone.has(one.digest)) await witness.untagged(rule, one);
+      for (const one of batch) {
+        if (!gone.has(one.digest)) continue;
+        const { digest: reference } = one;
+        record(parts, { repository, what: "image", reference, rule, actor: asked.actor });
+        await witness.untagged(rule, one);
+      }
       await parts.pause(pauseBetweenBatchesMs);
     }
   }
 }
 
-function deletionBy({ clock, keepDeletedMs }: RetentionParts, rule: RetentionRule): Deletion {
+function deletionBy(
+  { clock, keepDeletedMs }: RetentionParts,
+  rule: RetentionRule,
+  { caller }: Actor,
+): Deletion {
   return {
     nowMs: clock.now(),
-    deletedBy: "retention",
-    reason: `retention rule ${rule.name}`,
+    deletedBy: caller,
+    reason: reasonOf(rule),
     isRestorable: keepDeletedMs > 0,
   };
+}
+
+function reasonOf({ name }: RetentionRule): string {
+  return `retention rule ${name}`;
+}
+
+/** What is gone for good after `gc.keepdeleted` is still in the log. */
+function record(
+  { audit, clock, keepDeletedMs }: RetentionParts,
+  gone: {
+    readonly repository: RepositoryName;
+    readonly what: "tag" | "image";
+    readonly reference: Digest | Tag;
+    readonly rule: RetentionRule;
+    readonly actor: Actor;
+  },
+): void {
+  const { rule, ...entry } = gone;
+  audit?.record({
+    ...entry,
+    action: "delete",
+    outcome: "deleted",
+    reason: reasonOf(rule),
+    restorableUntilMs: keepDeletedMs > 0 ? clock.now() + keepDeletedMs : null,
+  });
 }

@@ -1,5 +1,6 @@
 // Reads the tags of one repository page by page, with pauses, and has them judged. Removes nothing.
 import type { Digest, RepositoryName } from "../oci/index.ts";
+import type { Actor } from "../registry/audit.ts";
 import type { TagFact } from "../registry/ports/index.ts";
 import type { SkipReason } from "./events.ts";
 import { type Judged, Judgement } from "./judgement.ts";
@@ -11,6 +12,8 @@ export interface Asked {
   /** Rules that are applied; the others only say what is not theirs. */
   readonly applies: (rule: RetentionRule) => boolean;
   readonly signal: AbortSignal;
+  /** In whose name it is done. */
+  readonly actor: Actor;
 }
 
 export type RepositoryJudged =

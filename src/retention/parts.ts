@@ -1,5 +1,6 @@
 // What retention is made of: the ports that it needs, no more.
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
+import type { Audit } from "../registry/audit.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { Index, RetentionIndex } from "../registry/ports/index.ts";
 import type { RetentionRun } from "./events.ts";
@@ -23,6 +24,8 @@ export interface RetentionParts {
   readonly keepDeletedMs: number;
   /** Hears of every application that is over; absent: nobody does. */
   readonly logRun?: (run: RetentionRun) => void;
+  /** Hears of each tag and image that has gone; absent: nobody does. */
+  readonly audit?: Audit;
   /** Why nothing may be removed: read-only mode, or deletions are disabled; null: it may. */
   readonly refusal: string | null;
 }

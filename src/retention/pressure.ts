@@ -31,10 +31,12 @@ export interface Relieving {
 
 /** @param removed is added to */
 export async function relieve(
-  parts: RetentionParts,
+  given: RetentionParts,
   work: Relieving,
   removed: Removed,
 ): Promise<void> {
+  const parts = promisingNothing(given);
+  const { actor } = work.asked;
   let before: number;
   do {
     before = removed.tags + removed.manifests;
@@ -45,7 +47,7 @@ export async function relieve(
       work.asked.signal.throwIfAborted();
       // A repository that has changed is judged again by the next look.
       for (const batch of batchesOf([image])) {
-        await retire(parts, { repository, batch, judged: { witnesses } }, removed);
+        await retire(parts, { repository, batch, judged: { witnesses }, actor }, removed);
       }
       await parts.pause(0);
       asked += 1;
@@ -78,4 +80,18 @@ async function findLongestUnused(
     }
   }
   return longest.held.toSorted((a, b) => a.usedAtMs - b.usedAtMs);
+}
+
+/** The collection that follows at once lets go of it: the log must not say that it can be restored. */
+function promisingNothing(parts: RetentionParts): RetentionParts {
+  const { audit } = parts;
+  if (audit === undefined) return parts;
+  return {
+    ...parts,
+    audit: {
+      record: (entry) => {
+        audit.record({ ...entry, restorableUntilMs: null });
+      },
+    },
+  };
 }

@@ -56,6 +56,7 @@ export function parseRetentionRequest(value: unknown): RetentionWork {
     ...(wanted === null ? {} : { isWanted: (name) => wanted.matches(name) }),
     tellsKept,
     askedBy: user === null ? "command" : `command (${user})`,
+    actor: { caller: user ?? "command", from: "command line" },
   };
 }
 

@@ -1,6 +1,7 @@
 // Previews and applications that nobody waits for at the other end of a connection (the API): asked for, and
 // looked at later. One at a time. Keeps the first things that go, and the sums of all.
 import type { RepositoryName } from "../oci/index.ts";
+import type { Actor } from "../registry/audit.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { GoingTag, GoingUntagged, RetentionEvent, RetentionReport } from "./events.ts";
 import type { Retention, RetentionWork } from "./retention.ts";
@@ -15,8 +16,7 @@ export interface RetentionAsked {
   readonly rule: string | null;
   /** Only these repositories; null: all. */
   readonly isWanted: ((repository: RepositoryName) => boolean) | null;
-  /** Who asked. */
-  readonly user: string;
+  readonly actor: Actor;
 }
 
 export interface RetentionRun {
@@ -105,9 +105,11 @@ export class RetentionRequests {
 
   async #run(asked: RetentionAsked, signal: AbortSignal): Promise<void> {
     const { agreed, log, retention, rules } = this.#parts;
-    const { rule, isWanted } = asked;
+    const { rule, isWanted, actor } = asked;
     const work: RetentionWork = {
       rules,
+      askedBy: `api (${actor.caller})`,
+      actor,
       ...(rule === null ? {} : { applies: ({ name }) => name === rule }),
       ...(isWanted === null ? {} : { isWanted }),
     };

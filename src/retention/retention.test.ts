@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { builds, dayMs, rule } from "../../test/retention/builds.ts";
-import { SmallRegistry, Heard } from "../../test/retention/registry.ts";
+import { SmallRegistry, Heard, startMs } from "../../test/retention/registry.ts";
 import { restore, wantedOf } from "../../test/contract/index/undo.ts";
 import { repo, tag } from "../../test/contract/index/world.ts";
 import { DeniedError } from "../oci/index.ts";
+import type { AuditEntry } from "../registry/audit.ts";
 import type { Index } from "../registry/ports/index.ts";
 import { StorageError } from "../registry/ports/storage.ts";
 import type { RetentionRun } from "./events.ts";
@@ -292,6 +293,34 @@ describe("an application", () => {
     expect(runs).toMatchObject([
       { askedBy: "command (root)", rules: ["x", "y"], report: { tags: 1, completed: true } },
       { askedBy: "pressure", rules: ["y"], report: { tags: 2, completed: true } },
+    ]);
+  });
+
+  test("leaves a line for each tag and image that goes: who, what, why, from where", async () => {
+    const lines: AuditEntry[] = [];
+    const audit = { record: (entry: AuditEntry) => void lines.push(entry) };
+    const registry = await new SmallRegistry({ audit }).open();
+    await builds(registry, "a", 3);
+    await registry.world.image("a", { blobs: [1], tags: ["v1"] });
+    const rules = [rule({ name: "x", tags: ["build-*"], newest: 1, onPressure: true })];
+    const actor = { caller: "ann", from: "command line" };
+    await registry.retention.preview({ rules, actor }, () => undefined, never);
+    expect(lines).toEqual([]);
+    await registry.retention.apply({ rules, actor }, () => undefined, never);
+    const told = { action: "delete", outcome: "deleted", actor, reason: "retention rule x" };
+    const until = startMs + 24 * 3_600_000;
+    expect(lines.toSorted((a, b) => a.what.localeCompare(b.what))).toMatchObject([
+      { ...told, what: "image", repository: "a" },
+      { ...told, what: "tag", repository: "a", reference: "build-1" },
+    ]);
+    expect(lines.every(({ restorableUntilMs }) => (restorableUntilMs ?? 0) >= until)).toBe(true);
+    const listed = await registry.index.listDeletions({ after: null, limit: 10 });
+    expect(listed.map(({ deletedBy }) => deletedBy)).toEqual(["ann", "ann"]);
+    lines.length = 0;
+    await registry.world.image("a", { blobs: [9], tags: ["build-9"] });
+    await registry.retention.applyUnderPressure(rules, () => Promise.resolve(true), never);
+    expect(lines).toMatchObject([
+      { actor: { caller: "retention", from: "pressure" }, restorableUntilMs: null },
     ]);
   });
 

@@ -2,6 +2,7 @@
 // was pulled longest ago while a disk is too full (`applyUnderPressure`). Never deletes blobs: those are
 // the collector's. Documentation: docs/retention.md.
 import { DeniedError, type RepositoryName } from "../oci/index.ts";
+import type { Actor } from "../registry/audit.ts";
 import type { RetentionObserver, RetentionReport } from "./events.ts";
 import { executeIn, type Removed } from "./execute.ts";
 import { Forecast } from "./forecast.ts";
@@ -19,6 +20,8 @@ export interface RetentionWork {
   readonly applies?: (rule: RetentionRule) => boolean;
   /** For the log: `interval`, or who gave the command; absent: `request`. */
   readonly askedBy?: string;
+  /** In whose name it is done; absent: the rules' own. */
+  readonly actor?: Actor;
   /** Only these repositories; absent: all. */
   readonly isWanted?: (repository: RepositoryName) => boolean;
   /** Also tells every tag that stays. */
@@ -290,7 +293,8 @@ interface Sum {
 }
 
 function askedOf(work: RetentionWork, signal: AbortSignal): Asked {
-  return { rules: work.rules, applies: work.applies ?? (() => true), signal };
+  const { rules, applies = () => true, askedBy = "request" } = work;
+  return { rules, applies, signal, actor: work.actor ?? { caller: "retention", from: askedBy } };
 }
 
 function sumOf(numbers: readonly number[]): number {

@@ -33,6 +33,8 @@ export interface VerifyRequest {
   readonly resume: boolean;
   /** Somebody looks at a progress bar. */
   readonly progress: boolean;
+  /** Of the command line; null: the system does not tell. */
+  readonly user?: string | null;
 }
 
 const schema = z.strictObject({
@@ -40,6 +42,7 @@ const schema = z.strictObject({
   repair: z.boolean().default(false),
   resume: z.boolean().default(false),
   progress: z.boolean().default(false),
+  user: z.string().max(200).nullable().default(null),
 });
 
 /** @throws ZodError, when another version of the program asks for what this one does not know. */

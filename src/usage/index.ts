@@ -1,5 +1,5 @@
 // The room of the reports on space: who uses the disk, and what deleting would give back. docs/usage.md.
-export { parseTarget } from "./delete-preview.ts";
+export { parseTarget, targetsMax } from "./delete-preview.ts";
 export { tellUsage } from "./tell-usage.ts";
 export { UsageDocument } from "./usage-document.ts";
 export { usageLines } from "./usage-lines.ts";

@@ -312,6 +312,7 @@ describe.each(["beside a running server", "alone"])("verify and reindex %s", (wh
       const result = await sandbox.command("verify", "--hash", "--repair");
       expect(result.exitCode).toBe(1);
       expect(result.stdout).toContain(`push ${repository}:kept again`);
+      if (where === "alone") expect(result.stderr).toMatch(/msg=audit action=repair by=\S+ from=/);
       const quarantined = join(sandbox.root, "plimsoll/quarantine/sha256", digest.slice(7));
       expect(new Uint8Array(await readFile(quarantined))).toEqual(altered);
 

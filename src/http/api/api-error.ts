@@ -12,6 +12,7 @@ export type ApiErrorCode =
   | "INVALID_CURSOR"
   | "INVALID_BODY"
   | "BODY_TOO_LARGE"
+  | "BODY_TOO_SLOW"
   | "UNSUPPORTED_MEDIA_TYPE"
   | "CROSS_SITE"
   | "READ_ONLY"
@@ -34,6 +35,7 @@ const statusOf: Readonly<Record<ApiErrorCode, number>> = {
   INVALID_CURSOR: 400,
   INVALID_BODY: 400,
   BODY_TOO_LARGE: 413,
+  BODY_TOO_SLOW: 408,
   UNSUPPORTED_MEDIA_TYPE: 415,
   CROSS_SITE: 403,
   READ_ONLY: 403,

@@ -28,6 +28,8 @@ export interface ApiRequest {
   /** "address:port", or "unix". */
   readonly remote: string;
   readonly requestId: string;
+  /** False: the path led here by dot segments, past whoever looked at its beginning. */
+  readonly isAsWritten: boolean;
 }
 
 /** What came of it. */
@@ -89,6 +91,11 @@ export class Api {
     });
   }
 
+  /** The path that all of it is below, without a slash at its end. */
+  get base(): string {
+    return this.#base;
+  }
+
   /** Whether the path is one of the API's, though there may be nothing. */
   serves(path: string): boolean {
     return (
@@ -124,6 +131,9 @@ export class Api {
   async #answer(asked: ApiRequest, audited: Trail): Promise<Reply> {
     const { request, path, query, remote } = asked;
     const { method } = request;
+    if (!asked.isAsWritten) {
+      throw new ApiError("INVALID_PATH", "the path holds dot segments; give it without them");
+    }
     const below = path.slice(this.#base.length + 1);
     if (below === "openapi.json") {
       await guard(this.#env, { request, operation: null, parameters: {} });

@@ -77,11 +77,14 @@ function operationObject(one: Operation): Json {
     summary: one.summary,
     ...(one.description === undefined ? {} : { description: one.description }),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(one.body === null
-      ? {}
-      : { requestBody: { content: { "application/json": { schema: schemaObject(one.body) } } } }),
+    ...(one.body === null ? {} : { requestBody: bodyObject(one.body) }),
     responses: responsesOf(one),
   };
+}
+
+function bodyObject(schema: z.ZodObject): Json {
+  const required = !schema.safeParse({}).success;
+  return { required, content: { "application/json": { schema: schemaObject(schema) } } };
 }
 
 const changeParameter = {
@@ -113,7 +116,8 @@ function queryParameters(query: z.ZodObject | null): Json[] {
   if (query === null) return [];
   return Object.entries(query.shape).map(([name, schema]) => {
     const { description, ...rest } = schemaObject(schema as z.ZodType);
-    return { name, in: "query", required: false, description: description ?? name, schema: rest };
+    const required = !(schema as z.ZodType).safeParse(undefined).success;
+    return { name, in: "query", required, description: description ?? name, schema: rest };
   });
 }
 
@@ -123,17 +127,20 @@ const refusalTexts: Readonly<Record<number, string>> = {
   403: "The user may not; or read-only, deleting is disabled, an immutable tag, a quota, or a change without its header.",
   404: "There is no such thing.",
   405: "No such method here.",
+  408: "The body did not arrive in time.",
   409: "Not as things are now.",
   410: "It was, and is gone for good.",
   413: "The body is too large.",
   415: "The body is not application/json.",
   500: "The log says more.",
   503: "Come again: see Retry-After.",
+  507: "The disk is full: collect, and try again.",
 };
 
 function responsesOf(one: Operation): Json {
   const { answer, method } = one;
-  const always = method === "GET" ? [400, 401, 403, 500, 503] : [400, 401, 403, 413, 415, 500, 503];
+  const always =
+    method === "GET" ? [400, 401, 403, 500, 503] : [400, 401, 403, 408, 413, 415, 500, 503, 507];
   const statuses = [...new Set([...always, ...one.refusals])].sort((a, b) => a - b);
   const content =
     answer.schema === null

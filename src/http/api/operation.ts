@@ -122,7 +122,8 @@ export function operation<
 
 /** @throws ApiError for a parameter that is given twice. */
 function queryIn(query: string): Record<string, string> {
-  const values: Record<string, string> = {};
+  // Without a prototype: `__proto__` is a name like any other, and not known.
+  const values = Object.create(null) as Record<string, string>;
   for (const [key, value] of new URLSearchParams(query)) {
     if (Object.hasOwn(values, key)) {
       throw new ApiError("INVALID_PARAMETER", `${key.slice(0, 80)}: given more than once`);
@@ -149,6 +150,9 @@ function problemOf(issue: z.core.$ZodIssue, whole: unknown): string {
   }
   const key = issue.path.join(".");
   const given = textAt(whole, issue.path);
+  if (issue.code === "invalid_type" && given === null) {
+    return `${key} is missing; expected: ${issue.expected}`;
+  }
   const input = given === null ? "" : ` (given: ${given})`;
   return `${key === "" ? "" : `${key}: `}${issue.message}${input}`;
 }

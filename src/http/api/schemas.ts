@@ -15,7 +15,10 @@ export const count = z.int().min(0);
 export const time = z.string().meta({ format: "date-time" });
 export const digest = z
   .string()
-  .regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/)
+  .regex(
+    /^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/,
+    "expected sha256:<64 hex> or sha512:<128 hex>, in lower case",
+  )
   .describe("sha256:<64 hex> or sha512:<128 hex>");
 export const repositoryName = z.string().max(255).describe("A repository's name");
 export const tagName = z.string().max(128).describe("A tag");

@@ -45,6 +45,32 @@ describe("the OpenAPI document", () => {
     ).toThrow("not described");
   });
 
+  test("says what has to be given, and what need not", async () => {
+    interface Given {
+      readonly parameters?: readonly { readonly name: string; readonly required: boolean }[];
+      readonly requestBody?: { readonly required: boolean };
+    }
+    const { paths } = await served.get<{ paths: Record<string, Record<string, Given>> }>(
+      "/openapi.json",
+    );
+    const requiredIn = (path: string): unknown =>
+      paths[path]?.["get"]?.parameters?.map(({ name, required }) => [name, required]);
+    expect(requiredIn("/deletions/preview")).toEqual([["of", true]]);
+    expect(requiredIn("/usage/history")).toEqual([["limit", false]]);
+    expect(paths["/deletions/restore"]?.["post"]?.requestBody?.required).toBe(true);
+    expect(paths["/collection/start"]?.["post"]?.requestBody?.required).toBe(false);
+    const missing = await served.ask("/deletions/preview");
+    expect([missing.status, await missing.text()]).toMatchObject([
+      400,
+      expect.stringContaining("of is missing; expected: string") as string,
+    ]);
+    const wrong = await served.ask("/repositories/a/-/tags/b?digest=x", {
+      method: "DELETE",
+      headers: { "X-Plimsoll": "1" },
+    });
+    expect(await wrong.text()).toContain("digest: expected sha256:<64 hex> or sha512:<128 hex>");
+  });
+
   test("every schema is used, every operation has a name of its own", () => {
     const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
     const ids = operations.map(({ operationId }) => operationId);

@@ -2,7 +2,7 @@
 // sites, and what is logged of them.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { makeImage } from "../../support/images.ts";
-import { anyText, RawConnection, textLike } from "../harness.ts";
+import { anyText, rawAnswer, RawConnection, textLike } from "../harness.ts";
 import { type Served, startServed } from "./served.ts";
 
 // A slow disk and a busy machine are no failure.
@@ -74,6 +74,23 @@ describe("requests", () => {
     expect(await errorOf(await served.ask(path))).toBe(expected);
   });
 
+  test.each([
+    "/v2/../api/v1/",
+    "/v2/%2e%2e/api/v1/repositories",
+    "/x/./../api/v1/collection/start",
+  ])(
+    "%s is no way into the API: a proxy may have let it pass as something else",
+    async (target) => {
+      for (const method of ["GET", "POST", "DELETE"]) {
+        const { status, body } = await rawAnswer(
+          Number(new URL(served.origin).port),
+          `${method} ${target} HTTP/1.1\r\nHost: x\r\nX-Plimsoll: 1\r\n\r\n`,
+        );
+        expect([status, body]).toEqual([400, expect.stringContaining("INVALID_PATH") as string]);
+      }
+    },
+  );
+
   test("what only begins like the API is not the API's", async () => {
     for (const path of ["/api/v1x", "/api/v2/", "/api", "/api/v"]) {
       const response = await fetch(served.origin + path);
@@ -109,6 +126,14 @@ describe("requests", () => {
     const response = await served.ask(`/repositories?cursor=${cursor}`);
     expect(await errorOf(response)).toBe("400 INVALID_CURSOR");
   });
+
+  test.each(["__proto__", "constructor", "hasOwnProperty"])(
+    "the parameter %s is not known",
+    async (name) => {
+      const response = await served.ask(`/repositories?${name}=1`);
+      expect(await errorOf(response)).toBe("400 INVALID_PARAMETER");
+    },
+  );
 
   test("methods: 405 with Allow, OPTIONS, HEAD", async () => {
     const cases = [

@@ -4,7 +4,7 @@ import { GlobError, parseGlobs } from "../../../oci/index.ts";
 import type { RetentionRequests, RetentionResult, RetentionRun } from "../../../retention/index.ts";
 import { jsonReply } from "../../reply.ts";
 import { ApiError } from "../api-error.ts";
-import { type ApiCall, operation } from "../operation.ts";
+import { actorOf, type ApiCall, operation } from "../operation.ts";
 import {
   count,
   digest,
@@ -140,7 +140,7 @@ function runView(one: RetentionRun): object {
   return {
     what: asked.what,
     rule: asked.rule,
-    user: asked.user,
+    user: asked.actor.caller,
     startedAt: isoOf(startedAtMs),
     repositories,
     going: one.going.map((going) => {
@@ -182,7 +182,7 @@ function start(call: ApiCall, what: "preview" | "apply", asked: z.output<typeof 
     what,
     rule: asked.rule ?? null,
     isWanted: wantedOf(asked.repositories),
-    user: call.caller,
+    actor: actorOf(call),
   });
   if (!isStarted) {
     throw new ApiError("BUSY", "a preview or an application is under way; wait for it, or stop it");
