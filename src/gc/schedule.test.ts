@@ -28,6 +28,15 @@ class FakeTime implements Timers {
     return () => this.#rings.delete(key);
   }
 
+  /** The clock is set; timers are not, and ring when they would have. */
+  setClock(nowMs: number): void {
+    const shiftMs = nowMs - this.nowMs;
+    for (const [key, { atMs, ring }] of this.#rings) {
+      this.#rings.set(key, { atMs: atMs + shiftMs, ring });
+    }
+    this.nowMs = nowMs;
+  }
+
   async pass(ms: number): Promise<void> {
     const untilMs = this.nowMs + ms;
     await settle();
@@ -102,6 +111,20 @@ function untilStopped(_: CollectOptions, signal: AbortSignal): Promise<Collectio
 }
 
 describe("collecting in the background", () => {
+  test("a clock that ran ahead for years and is set right keeps no cycle waiting", async () => {
+    const { time, agreed, ran, schedule } = scheduled({ intervalMs: hourMs });
+    const startMs = time.nowMs;
+    agreed.resolve();
+    await time.pass(minuteMs);
+    time.setClock(startMs + 10 * 365 * 24 * hourMs);
+    await time.pass(hourMs);
+    expect(ran).toHaveLength(2);
+    time.setClock(startMs + hourMs);
+    await time.pass(hourMs);
+    expect(ran.length).toBeGreaterThan(2);
+    await schedule.stop();
+  });
+
   test("INV-8: begins only once tree and index agree, a minute later, and then every interval", async () => {
     const { time, agreed, ran, schedule } = scheduled();
     await time.pass(hourMs);

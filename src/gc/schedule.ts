@@ -217,11 +217,13 @@ export class CollectionSchedule {
     return { atMs: clock.now() + waitMs, trigger: "retry" };
   }
 
+  /** Or until a clock that ran ahead is set right: by it, `atMs` may be years away. */
   async #sleepUntil(atMs: number): Promise<void> {
     const { clock } = this.#parts;
-    for (let leftMs = atMs - clock.now(); leftMs > 0; leftMs = atMs - clock.now()) {
-      await this.#sleep(Math.min(leftMs, sleepMsMax));
-      if (this.#stopped.signal.aborted) return;
+    for (let nowMs = clock.now(); nowMs < atMs;) {
+      await this.#sleep(Math.min(atMs - nowMs, sleepMsMax));
+      if (this.#stopped.signal.aborted || clock.now() < nowMs) return;
+      nowMs = clock.now();
     }
   }
 

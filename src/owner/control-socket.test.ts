@@ -48,6 +48,24 @@ test("a command that fails says why to whoever asked", async () => {
   await ask().catch(() => undefined);
 });
 
+test("an owner that stops in the middle is told of, in words", async () => {
+  const begun = Promise.withResolvers<void>();
+  server = serveControl(root, async (_asked, asker) => {
+    await asker.tell("begun");
+    begun.resolve();
+    await new Promise((resolve) => asker.signal.addEventListener("abort", resolve));
+    return 0;
+  });
+  const asked = ask().then(
+    () => "it came to its end",
+    (error: unknown) => String(error),
+  );
+  await begun.promise;
+  await Bun.sleep(50);
+  await server.stop();
+  expect(await asked).toContain("has stopped before this was over");
+});
+
 test("silence for longer than the runtime's default timeout does not close the door", async () => {
   server = serveControl(root, async (_asked, asker) => {
     await asker.tell("begun");

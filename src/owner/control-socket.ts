@@ -135,7 +135,7 @@ export async function askOwner(
   const body = await connect(rootDirectory, request, asker.signal);
   let rest = "";
   const decoder = new TextDecoder();
-  for await (const chunk of body) {
+  for await (const chunk of untilCutOff(body)) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
     for (const text of lines) {
@@ -146,6 +146,19 @@ export async function askOwner(
     }
   }
   throw new OwnerSilentError();
+}
+
+/** @throws when the owner goes away in the middle, in words for whoever asked */
+async function* untilCutOff(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of body) yield chunk;
+  } catch (cause) {
+    if (!(cause instanceof Error && "code" in cause && cause.code === "ECONNRESET")) throw cause;
+    throw new Error(
+      "the process that owns the root has stopped before this was over; what was done until then stays: run the command again",
+      { cause },
+    );
+  }
 }
 
 async function connect(

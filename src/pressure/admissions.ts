@@ -3,7 +3,7 @@
 import type { Admission } from "../registry/load-line.ts";
 
 interface Entry {
-  readonly announced: number;
+  announced: number;
   received: number;
   /** Of `received`, what the last measurement has seen. */
   measured: number;
@@ -23,10 +23,16 @@ export class Admissions {
     return bytes;
   }
 
-  add(announced: number): Admission {
+  add(announced: number): Omit<Admission, "checkUnannounced"> & {
+    /** So many more are about to come, announced or not. */
+    readonly expect: (bytes: number) => void;
+  } {
     const entry: Entry = { announced, received: 0, measured: 0, isOver: false };
     this.#entries.add(entry);
     return {
+      expect: (bytes) => {
+        entry.announced = Math.max(entry.announced, entry.received + bytes);
+      },
       received: (bytes) => {
         entry.received += bytes;
       },

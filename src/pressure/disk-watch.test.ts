@@ -214,6 +214,29 @@ describe("admitting", () => {
     admission.end();
   });
 
+  test("one that does not say its size ends half-way from the line to a full disk, if no room is made", async () => {
+    const world = new World();
+    world.usedBytes = 949;
+    await world.start();
+    const admission = await world.watch.admit(0);
+    await admission.checkUnannounced(26);
+    admission.received(26);
+    world.usedBytes = 975;
+    expect(admission.checkUnannounced(1)).rejects.toThrow(
+      "would be filled by this upload, whose size is not known (storage.watermark.refuse)",
+    );
+    await refused(admission.checkUnannounced(1));
+    // With room that is made it goes on.
+    const relieve = async (): Promise<void> => {
+      await Promise.resolve();
+      world.usedBytes = 500;
+    };
+    world.relief = relieve();
+    world.nowMs += 1_000;
+    await admission.checkUnannounced(1);
+    admission.end();
+  });
+
   test("who would be refused waits for room that is being made, and no longer than that takes", async () => {
     const world = new World();
     const made = Promise.withResolvers<void>();

@@ -1,6 +1,7 @@
 // Watches how full the storage is: says so in the log when a mark is passed, has room made from `collect`
-// on, and above `refuse`, the load line, lets nothing more in. An upload that was let in goes on, whatever
-// happens. Frees nothing itself (relief.ts). Time and timers are injected. Documentation: docs/limits.md.
+// on, and above `refuse`, the load line, lets nothing more in. An upload that was let in goes on, unless it
+// does not say how large it is and would fill the disk. Frees nothing itself (relief.ts). Time and timers
+// are injected. Documentation: docs/limits.md.
 import type { Timers } from "../gc/index.ts";
 import { DiskFullError } from "../oci/index.ts";
 import type { Admission, LoadLine } from "../registry/load-line.ts";
@@ -97,8 +98,37 @@ export class DiskWatch implements LoadLine {
       await this.#roomMade();
       why = this.#whyRefused(await this.#recent(), bytes);
     }
-    if (why !== null) throw this.#refusal(why);
-    return this.#admissions.add(bytes);
+    if (why !== null) {
+      throw this.#refusal(`${why}, and may be filled to ${this.#parts.marks.refuse}%`);
+    }
+    const { expect, received, end } = this.#admissions.add(bytes);
+    return { received, checkUnannounced: (more) => this.#promise(more, expect), end };
+  }
+
+  /** Bytes that nobody announced get none of the last room: it is for those announced, and for the index. */
+  async #promise(bytes: number, expect: (bytes: number) => void): Promise<void> {
+    // In the same turn as the look: two at once must not count on the same space.
+    const isPromised = (): boolean => {
+      if (this.#wouldFill(bytes)) return false;
+      expect(bytes);
+      return true;
+    };
+    if (isPromised()) return;
+    await this.#recent();
+    if (isPromised()) return;
+    await this.#roomMade();
+    await this.#tryToMeasure();
+    if (isPromised()) return;
+    throw this.#refusal("would be filled by this upload, whose size is not known");
+  }
+
+  /** More than half of what is above the line would be taken. */
+  #wouldFill(bytes: number): boolean {
+    if (this.#last === null) return false;
+    const { usedBytes, capacityBytes } = this.#last.use;
+    const brimPercent = (this.#parts.marks.refuse + 100) / 2;
+    const expectedBytes = usedBytes + this.#admissions.pendingBytes + bytes;
+    return expectedBytes > (capacityBytes * brimPercent) / 100;
   }
 
   /** Null: it is not. */
@@ -123,9 +153,9 @@ export class DiskWatch implements LoadLine {
   }
 
   #refusal(would: string): DiskFullError {
-    const { marks, space } = this.#parts;
+    const { space } = this.#parts;
     return new DiskFullError(
-      `the registry takes no pushes now: ${space.name} ${would}, and may be filled to ${marks.refuse}% (storage.watermark.refuse); nothing was stored. Pulls and deletions go on: delete images and run registry garbage-collect, or make room, then try again`,
+      `the registry takes no pushes now: ${space.name} ${would} (storage.watermark.refuse); nothing was stored. Pulls and deletions go on: delete images and run registry garbage-collect, or make room, then try again`,
       { retryAfterSeconds },
     );
   }

@@ -15,7 +15,10 @@ class World {
   readonly asked: number[] = [];
   readonly options: CollectOptions[] = [];
   readonly lines: string[] = [];
+  isUnlistable = false;
   fails: Error | null = null;
+  /** Of a collection that comes to its end, and frees what it can all the same. */
+  errors: readonly string[] = [];
   readonly relief: Relief;
 
   constructor(
@@ -27,6 +30,7 @@ class World {
     this.relief = new Relief({
       collector: { collect: (options, _tell, signal) => this.#collect(options, signal) },
       index: {
+        hasUnlistable: () => Promise.resolve(this.isUnlistable),
         collectionDue: ({ nowMs, deletedBeforeMs, policy, uploadsIdleSinceMs }) => {
           expect([nowMs - policy.untaggedBeforeMs, uploadsIdleSinceMs]).toEqual([5, nowMs - 9]);
           const keptHours = (nowMs - deletedBeforeMs) / hour;
@@ -66,7 +70,9 @@ class World {
     const bytes = this.frees.get(keptMs / hour) ?? 0;
     this.percent -= bytes;
     this.frees.delete(keptMs / hour);
-    return await Promise.resolve({ bytes } as CollectionReport);
+    const { errors } = this;
+    const report = { bytes, ok: errors.length === 0, errors };
+    return await Promise.resolve(report as unknown as CollectionReport);
   }
 
   async wake(): Promise<void> {
@@ -99,6 +105,14 @@ describe("making room", () => {
     await world.wake();
     expect(world.asked).toEqual([12, 6]);
     expect(world.percent).toBe(83);
+  });
+
+  test("what was deleted an hour ago goes before what was deleted just now", async () => {
+    const world = new World();
+    world.frees.set(24 / 32, 10);
+    world.frees.set(0, 10);
+    await world.wake();
+    expect(world.asked).toEqual([24 / 32]);
   });
 
   test("then all of them, and then rules under pressure, step by step", async () => {
@@ -175,6 +189,57 @@ describe("making room", () => {
     world.nowMs += 5_000;
     await world.wake();
     expect(world.lines.slice(1)).toEqual(["info room was made: the storage is 85.0% full"]);
+  });
+
+  test("what can never be freed is not tried every five seconds for ever", async () => {
+    const world = new World();
+    world.alwaysDue = true;
+    for (let second = 0; second < 3_600; second += 5) {
+      await world.wake();
+      world.nowMs += 5_000;
+    }
+    // Each attempt has a record in the history, which keeps a thousand.
+    expect(world.asked.length).toBeLessThan(250);
+    // Nor does it keep what can be freed waiting once it is gone.
+    world.alwaysDue = false;
+    world.nowMs += 300_000;
+    await world.wake();
+    world.frees.set(0, 10);
+    world.nowMs += 5_000;
+    await world.wake();
+    expect(world.percent).toBe(85);
+  });
+
+  test("nothing is given up while no blob is collected (INV-7)", async () => {
+    const world = new World({
+      applyRetention: () => Promise.reject(new Error("not to be called")),
+    });
+    world.isUnlistable = true;
+    world.alwaysDue = true;
+    await world.wake();
+    // Bytes of blobs that were condemned before, and abandoned uploads, still go.
+    expect(world.asked).toEqual([24]);
+    expect(world.lines).toEqual([
+      "warn making room failed, next try in 60 s: a directory of the tree cannot be listed, so no blob is collected",
+    ]);
+  });
+
+  test("rules give up nothing more while what they have given up cannot be collected", async () => {
+    let steps = 0;
+    const world = new World({
+      applyRetention: async (isEnough) => {
+        do {
+          steps += 1;
+          world.errors = ["the disk cannot be written"];
+        } while (steps < 50 && !(await isEnough()));
+      },
+    });
+    world.alwaysDue = true;
+    await world.wake();
+    expect(steps).toBe(1);
+    expect(world.lines).toEqual([
+      "warn making room failed, next try in 60 s: the disk cannot be written",
+    ]);
   });
 
   test("a success ends the waiting", async () => {

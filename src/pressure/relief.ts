@@ -5,19 +5,26 @@
 import { type CollectOptions, type Collector, policyOf } from "../gc/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { DiskUse } from "../registry/ports/disk-space.ts";
-import type { CollectionIndex } from "../registry/ports/index.ts";
+import type { CollectionIndex, ComparisonIndex } from "../registry/ports/index.ts";
 import type { Mark } from "./marks.ts";
 import { percentText } from "./marks.ts";
 
 /**
  * After an attempt that did not help the next one waits this long, twice as long each time, up to the most;
- * when something has become garbage meanwhile, only for the rest.
+ * when something has become garbage meanwhile, only for the rest. That one doubles, too, while there is
+ * always something to collect and none of it can be freed.
  */
 const backOffMs = { least: 60_000, most: 300_000 } as const;
 const restMs = 5_000;
 
-/** How much of `gc.keepdeleted` is left to deletions, step by step, so that the oldest are let go first. */
-const keptShares = [1, 1 / 2, 1 / 4, 1 / 8, 0] as const;
+/**
+ * How much of `gc.keepdeleted` is left to deletions, step by step, so that the oldest are let go first; the
+ * last steps are minutes of a day, so that what was deleted by mistake just now is the last to go.
+ */
+const keptShares = [1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256, 0] as const;
+
+/** Then nothing is given up either: neither what can be restored, nor what rules would let go (INV-7). */
+const nothingIsCollected = "a directory of the tree cannot be listed, so no blob is collected";
 
 /** Removes what its rules would give up, in small steps, until `isEnough`, which is asked after each. */
 export type ApplyRetention = (
@@ -27,7 +34,7 @@ export type ApplyRetention = (
 
 export interface ReliefParts {
   readonly collector: Pick<Collector, "collect">;
-  readonly index: Pick<CollectionIndex, "collectionDue">;
+  readonly index: Pick<CollectionIndex, "collectionDue"> & Pick<ComparisonIndex, "hasUnlistable">;
   readonly watch: {
     measure(): Promise<DiskUse>;
     isClearOf(mark: Mark, use: DiskUse): boolean;
@@ -55,10 +62,12 @@ export class Relief {
   readonly #stopped = new AbortController();
   #running: Promise<void> | null = null;
   #failures = 0;
+  #restMs = restMs;
   #notBeforeMs = 0;
   /** Until then only what has become garbage meanwhile is a reason to try again. */
   #inVainUntilMs = 0;
   #freedBytes = 0;
+  #hasCollected = false;
 
   constructor(parts: ReliefParts) {
     this.#parts = parts;
@@ -89,20 +98,29 @@ export class Relief {
     try {
       await agreed(this.#stopped.signal);
       const wasInVain = this.#isBefore(this.#inVainUntilMs);
-      if (wasInVain && !(await this.#isDue(0))) return;
+      if (wasInVain && !(await this.#isDue(0))) {
+        this.#restMs = restMs;
+        return;
+      }
       this.#freedBytes = 0;
+      this.#hasCollected = false;
       const isEnough = await this.#makeRoom();
       const full = percentText(await watch.measure());
       if (isEnough) {
         this.#failures = 0;
         this.#inVainUntilMs = 0;
+        this.#restMs = restMs;
         log.info(`room was made: the storage is ${full} full`);
         return;
       }
       // Pushes have been as quick as the collector: the next measurement has it go on.
       if (this.#freedBytes > 0) return;
-      this.#notBeforeMs = this.#parts.clock.now() + restMs;
-      if (wasInVain) return;
+      if (!this.#hasCollected) this.#restMs = restMs;
+      this.#notBeforeMs = this.#parts.clock.now() + this.#restMs;
+      if (wasInVain) {
+        this.#restMs = Math.min(backOffMs.most, 2 * this.#restMs);
+        return;
+      }
       const waitMs = this.#backOff();
       this.#inVainUntilMs = this.#parts.clock.now() + waitMs;
       log.warn(
@@ -131,28 +149,37 @@ export class Relief {
 
   /** Whether the storage is below the mark now. */
   async #makeRoom(): Promise<boolean> {
-    const { options, applyRetention } = this.#parts;
+    const { options, applyRetention, index } = this.#parts;
     for (const share of keptShares) {
       if (await this.#collect(Math.floor(options.keepDeletedMs * share))) return true;
+      if (await index.hasUnlistable()) throw new Error(nothingIsCollected);
     }
     if (applyRetention === null) return false;
     let isEnough = false;
     await applyRetention(async () => {
-      isEnough = await this.#collect(0);
+      isEnough = await this.#collect(0, { mustFree: true });
       return isEnough;
     }, this.#stopped.signal);
     return isEnough;
   }
 
-  /** If there is anything to collect. Whether the storage is below the mark now. */
-  async #collect(keepDeletedMs: number): Promise<boolean> {
+  /**
+   * If there is anything to collect. Whether the storage is below the mark now.
+   * @throws with `mustFree` when errors have kept it from freeing anything: then nothing more is given up
+   */
+  async #collect(
+    keepDeletedMs: number,
+    { mustFree }: { readonly mustFree: boolean } = { mustFree: false },
+  ): Promise<boolean> {
     const { collector, watch } = this.#parts;
     const { signal } = this.#stopped;
     signal.throwIfAborted();
     if (await this.#isDue(keepDeletedMs)) {
       const asked = this.#asked(keepDeletedMs);
-      const { bytes } = await collector.collect(asked, () => undefined, signal);
+      const { bytes, ok, errors } = await collector.collect(asked, () => undefined, signal);
       this.#freedBytes += bytes;
+      this.#hasCollected = true;
+      if (mustFree && bytes === 0 && !ok) throw new Error(errors.join("; "));
     }
     return watch.isClearOf("collect", await watch.measure());
   }

@@ -12,11 +12,21 @@ export interface LoadLine {
 /** Bytes that may come in: counted as used from the moment at which they were admitted. */
 export interface Admission {
   received(bytes: number): void;
+  /**
+   * Before bytes are written that nobody announced: none are, of a body in chunks.
+   * @throws DiskFullError when these would go so far over the line that they fill the disk
+   */
+  checkUnannounced(bytes: number): Promise<void>;
   /** No more will come. To be called once, whatever happened. */
   end(): void;
 }
 
 /** For a registry that watches nothing. */
 export const unboundedLoad: LoadLine = {
-  admit: () => Promise.resolve({ received: () => undefined, end: () => undefined }),
+  admit: () =>
+    Promise.resolve({
+      received: () => undefined,
+      checkUnannounced: () => Promise.resolve(),
+      end: () => undefined,
+    }),
 };

@@ -7,6 +7,7 @@ import {
   type Digest,
   type DigestAlgorithm,
   DigestInvalidError,
+  DiskFullError,
   RangeInvalidError,
   type RepositoryName,
   SizeInvalidError,
@@ -256,6 +257,7 @@ export class UploadService implements Uploads {
         for await (const chunk of body.stream) {
           const received = writer.sizeBytes - before + chunk.byteLength;
           if (body.lengthBytes !== null && received > body.lengthBytes) break;
+          if (body.lengthBytes === null) await admission.checkUnannounced(chunk.byteLength);
           // Hashed here while another thread writes it.
           const appended = writer.append(chunk);
           session.hasher.update(chunk);
@@ -270,7 +272,7 @@ export class UploadService implements Uploads {
     } catch (error) {
       this.#sessions.forgetDigest(id);
       // Bytes that nobody was told of must not be what keeps a full disk full.
-      if (isFull(error)) await this.#takeBack(upload, before);
+      if (isFull(error) || error instanceof DiskFullError) await this.#takeBack(upload, before);
       throw error;
     }
     const received = writer.sizeBytes - before;

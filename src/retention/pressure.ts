@@ -12,8 +12,11 @@ import type { RetentionParts } from "./parts.ts";
 /** Images that are found in one look over all repositories, and held until they are removed. */
 const candidatesMax = 1_000;
 
-/** Images between two questions whether it is enough: each is answered by a collection. */
-const imagesBetweenQuestions = 20;
+/**
+ * Images between two questions whether it is enough, each of which is answered by a collection: one, then
+ * twice as many each time, up to this. So large images go one by one, and many small ones fast.
+ */
+const imagesBetweenQuestionsMax = 20;
 
 interface Candidate {
   readonly repository: RepositoryName;
@@ -35,29 +38,34 @@ export async function relieve(
   work: Relieving,
   removed: Removed,
 ): Promise<void> {
+  const gone = (): number => removed.tags + removed.manifests;
   const parts = promisingNothing(given);
   const { actor } = work.asked;
   let before: number;
+  let step = 1;
   do {
-    before = removed.tags + removed.manifests;
+    before = gone();
     const candidates = await findLongestUnused(parts, work, removed);
-    if (removed.manifests > before && (await work.isEnough())) return;
-    let asked = 0;
+    if (gone() > before && (await work.isEnough())) return;
+    let images = 0;
     for (const { repository, image, witnesses } of candidates) {
       work.asked.signal.throwIfAborted();
+      const goneBefore = gone();
       // A repository that has changed is judged again by the next look.
       for (const batch of batchesOf([image])) {
         await retire(parts, { repository, batch, judged: { witnesses }, actor }, removed);
       }
       await parts.pause(0);
-      asked += 1;
-      if (asked % imagesBetweenQuestions !== 0) continue;
+      if (gone() > goneBefore) images += 1;
+      if (images < step) continue;
+      images = 0;
+      step = Math.min(2 * step, imagesBetweenQuestionsMax);
       parts.followTree();
       if (await work.isEnough()) return;
     }
     parts.followTree();
-    if (asked % imagesBetweenQuestions !== 0 && (await work.isEnough())) return;
-  } while (removed.tags + removed.manifests > before);
+    if (images > 0 && (await work.isEnough())) return;
+  } while (gone() > before);
 }
 
 /** Untagged manifests that a rule lets go are gone at once: nobody can pull them by name. */

@@ -29,6 +29,15 @@ class FakeTime implements Timers {
     return () => this.#rings.delete(key);
   }
 
+  /** The clock is set; timers are not, and ring when they would have. */
+  setClock(nowMs: number): void {
+    const shiftMs = nowMs - this.nowMs;
+    for (const [key, { atMs, ring }] of this.#rings) {
+      this.#rings.set(key, { atMs: atMs + shiftMs, ring });
+    }
+    this.nowMs = nowMs;
+  }
+
   async pass(ms: number): Promise<void> {
     const untilMs = this.nowMs + ms;
     await settle();
@@ -191,5 +200,20 @@ describe("retention on its interval", () => {
     agreed.reject(new Error("stopping"));
     await schedule.stop();
     await scheduled([]).schedule.stop();
+  });
+
+  test("a clock that ran ahead for years and is set right costs no run", async () => {
+    const { time, agreed, ran, schedule } = scheduled([rule("daily", 24 * hourMs)]);
+    agreed.resolve();
+    await time.pass(2 * minuteMs);
+    time.setClock(time.nowMs + 10 * 365 * 24 * hourMs);
+    await time.pass(24 * hourMs);
+    expect(ran).toHaveLength(2);
+    time.setClock(startMs + 25 * hourMs);
+    await time.pass(25 * hourMs);
+    // Soon after it was set right, and a day later.
+    expect(ran).toHaveLength(4);
+    expect(ran[2]).toBe("1510 daily");
+    await schedule.stop();
   });
 });

@@ -1,7 +1,7 @@
 // The load line, from outside: a registry on a small disk of its own that is filled by pushes. It makes
 // room before the line, refuses at the line, goes on with everything else, and takes pushes again.
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { type Image, makeImage, writeLayout } from "../support/images.ts";
 import { PushClient, UnexpectedAnswerError } from "../support/push-client.ts";
@@ -143,3 +143,47 @@ test.skipIf(!isRoot)(
     expect(await server.stop()).toBe(0);
   }),
 );
+
+test.skipIf(!isRoot)(
+  "uploads that do not say how large they are do not fill the disk to its last byte",
+  onSmallDisk(async (sandbox, server) => {
+    const http = new PushClient(server.url);
+    await http.push("app", "kept", imageOf(0));
+    const send = async (): Promise<number> => {
+      const location = await http.beginUpload("app");
+      const response = await fetch(new URL(location, server.url), {
+        method: "PATCH",
+        headers: { "Content-Type": "application/octet-stream" },
+        body: chunksOf(16 * mib),
+      });
+      await response.arrayBuffer();
+      return response.status;
+    };
+    let freeBytes = Number.POSITIVE_INFINITY;
+    const watching = setInterval(() => {
+      const { bavail, bsize } = statfsSync(sandbox.root);
+      freeBytes = Math.min(freeBytes, bavail * bsize);
+    }, 1);
+    const statuses = await Promise.all([send(), send(), send()]);
+    clearInterval(watching);
+    expect(statuses).toContain(507);
+    expect(freeBytes).toBeGreaterThan(mib / 4);
+    expect((await http.pull("app", "kept")).digest).toBe(imageOf(0).manifest.digest);
+    expect(await server.stop()).toBe(0);
+  }),
+);
+
+function chunksOf(bytes: number): ReadableStream<Uint8Array> {
+  const chunk = new Uint8Array(64 * 1024).fill(7);
+  let left = bytes;
+  return new ReadableStream({
+    pull: (controller) => {
+      if (left <= 0) {
+        controller.close();
+        return;
+      }
+      controller.enqueue(chunk);
+      left -= chunk.byteLength;
+    },
+  });
+}
