@@ -17,6 +17,7 @@ const projectDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
 const allowed = {
   "src/main.ts": ["src/cli"],
   "src/compose.ts": ["src"],
+  "src/compose-observed.ts": ["src"],
   "src/compose-root.ts": ["src"],
   "src/compose-verify.ts": ["src"],
   "src/compose-pressure.ts": ["src"],
@@ -64,7 +65,8 @@ const allowed = {
   "src/storage": ["src/oci", "src/registry/ports"],
   "src/index": ["src/oci", "src/registry/ports"],
   "src/owner": ["src/oci", "src/registry/ports", "src/storage/layout.ts"],
-  "src/observability": ["src/oci", "type src/config"],
+  "src/notifications": ["src/oci", "src/registry/ports", "type src/config"],
+  "src/observability": ["src/oci", "src/registry/ports", "type src/config"],
   "test/e2e": ["test/support", "test/fixtures"],
   // Wrappers around the ports, for tests that put parts together; never for end-to-end tests.
   "test/support": ["test/fixtures", "src/registry/ports", "src/storage/memory.ts"],

@@ -22,7 +22,7 @@ import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
 import { unboundedLoad } from "./registry/load-line.ts";
 import { systemClock } from "./registry/ports/clock.ts";
-import type { Index } from "./registry/ports/index.ts";
+import type { Index, RunRecord } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
 import type { PullLog } from "./registry/pull-log.ts";
 import type { Reports } from "./registry/services.ts";
@@ -69,6 +69,26 @@ interface Owned {
   readonly storage: Storage;
   readonly lock: OwnerLock | null;
   readonly rootDirectory: string | null;
+  readonly watch?: Watch;
+}
+
+/** What is told of the work on a root: metrics and traces, if they are asked for. */
+export interface Watch {
+  timeIndex(index: Index): Index;
+  timeStorage(storage: Storage): Storage;
+  collectionEnded(record: RunRecord): void;
+}
+
+/** Whatever works on the root from now on is watched. */
+function watched(owned: Owned, watch: Watch | undefined): Owned {
+  if (watch === undefined) return owned;
+  const { index, storage } = owned;
+  return {
+    ...owned,
+    index: watch.timeIndex(index),
+    storage: watch.timeStorage(storage),
+    watch,
+  };
 }
 
 export function rootDirectoryOf(config: Config): string | null {
@@ -136,7 +156,7 @@ export async function openRoot(
   options: Opening,
 ): Promise<OpenRoot> {
   const owned = await own(config, logger, options.command);
-  const root = composeRoot(config, logger, owned);
+  const root = composeRoot(config, logger, watched(owned, options.watch));
   options.signal?.addEventListener("abort", () => void root.agreement.stop());
   const { readOnly } = config.storage.maintenance;
   const start: Start = { logger, readOnly: readOnly.enabled, ...options };
@@ -155,6 +175,8 @@ export async function openRoot(
 
 interface Opening {
   readonly command: string;
+  /** Absent: nobody watches. */
+  readonly watch?: Watch;
   readonly signal?: AbortSignal;
   /** Of a command; none: a server. */
   readonly asked?: { readonly options: unknown; readonly tell: Asker["tell"] };
@@ -244,7 +266,14 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
-  const collector = collectorOf({ index, storage, locks, clock, tree: follower }, expiry, logger);
+  const collector = collectorOf(
+    { index, storage, locks, clock, tree: follower },
+    expiry,
+    (record) => {
+      logRun(record, logger);
+      owned.watch?.collectionEnded(record);
+    },
+  );
   const usage = new UsageReports({ index, storage, clock, pause: pauseFor });
   const failing = Promise.withResolvers<Error>();
   const renewal = { storage, reports, tree, collector, follower, log: logTo(logger) };
@@ -272,14 +301,12 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
 function collectorOf(
   parts: Pick<CollectionParts, "index" | "storage" | "locks" | "clock" | "tree">,
   expiry: UploadExpiry | null,
-  logger: Logger,
+  tellOf: (record: RunRecord) => void,
 ): Collector {
   return new Collector({
     ...parts,
     expireUploads: () => expiry?.expireIdle() ?? Promise.resolve(0),
-    logRun: (record) => {
-      logRun(record, logger);
-    },
+    logRun: tellOf,
     pause: pauseFor,
   });
 }

@@ -10,7 +10,8 @@ import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { httpOptions, scheduleOptions } from "./config-mapping.ts";
 import { CollectionSchedule, parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
-import { type RunningServer, startDebugServer, startServer } from "./http/index.ts";
+import { notifierOf, type Observed, observe } from "./compose-observed.ts";
+import { type RunningServer, startServer } from "./http/index.ts";
 import type { Logger, Logs } from "./observability/index.ts";
 import {
   type Asker,
@@ -20,11 +21,10 @@ import {
   OwnerSilentError,
   serveControl,
 } from "./owner/control-socket.ts";
-import { RootOwnedError } from "./owner/owner-lock.ts";
+import { refuseIfOwned, RootOwnedError } from "./owner/owner-lock.ts";
 import { requestProblem } from "./owner/request-problem.ts";
 import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
-import { StorageHealth } from "./registry/storage-health.ts";
 import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
 import { tellUsage, UsageRecorder } from "./usage/index.ts";
 import { parseVerifyOptions } from "./takeover/verify-events.ts";
@@ -33,6 +33,8 @@ export { rootDirectoryOf } from "./compose-root.ts";
 
 export interface Serving {
   readonly address: string;
+  /** Null: there is no debug server. */
+  readonly debugAddress: string | null;
   /** Resolves when it can serve no longer; it has to be stopped all the same. */
   readonly failed: Promise<Error>;
   /** Ends requests under way, then everything else, and gives the root up. */
@@ -41,37 +43,56 @@ export interface Serving {
 
 /** @param signal stops a start that takes long: the first build of an index. */
 export async function serve(config: Config, logs: Logs, signal: AbortSignal): Promise<Serving> {
+  const observed = await observe(config, logs.logger).catch((error: unknown) => {
+    // Of a second server on the same root both addresses are taken: that it is one says more.
+    const rootDirectory = rootDirectoryOf(config);
+    if (rootDirectory !== null) refuseIfOwned(rootDirectory);
+    throw error;
+  });
+  try {
+    return await serveObserved({ config, logs, signal, observed });
+  } catch (error) {
+    await observed.stop();
+    throw error;
+  }
+}
+
+interface Start {
+  readonly config: Config;
+  readonly logs: Logs;
+  readonly signal: AbortSignal;
+  readonly observed: Observed;
+}
+
+async function serveObserved({ config, logs, signal, observed }: Start): Promise<Serving> {
   const { logger } = logs;
-  const root = await openRoot(config, logger, { command: "serve", signal });
-  const health = new StorageHealth(root.storage, config.health.storageDriver);
-  const servers: RunningServer[] = [];
-  const { expiry } = root;
+  const { health, readiness, watch } = observed;
+  const root = await openRoot(config, logger, { command: "serve", signal, watch });
+  const { expiry, tree } = root;
   const schedule = collectionSchedule(config, root, logger);
   const retention = retentionSchedule(config, root, logger);
-  const { tree } = root;
   const applyRetention = retentionUnderPressure(config, root.retention);
   const pressure = pressureOn(root, config, { log: logTo(logger), applyRetention });
   const recorder = usageRecorder(root, logger);
   const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
+  let server: RunningServer | null = null;
+  const notifier = notifierOf(config, root, logger);
   try {
-    const access = await composeAccess({ ...root, config, logger });
-    const server = await startServer({
+    observed.rootOpened(root);
+    await notifier.start();
+    server = await startServer({
+      ...observedParts(observed, logs),
       registry: root.services,
       options: httpOptions(config),
-      access,
-      health,
-      logger,
-      accessLog: logs.accessLog,
-      clock: systemClock,
+      access: await composeAccess({ ...root, config, logger }),
       api: config.http.api.enabled ? api.parts : null,
+      ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
-    servers.push(server);
-    const { listen } = config.http.debug;
-    if (listen !== null) servers.push(await startDebugServer(listen, health));
+    const { address } = server;
     await root.agreement.begin();
-    root.announce(server.address);
+    root.announce(address);
     const control = controlOf(root);
     health.start();
     expiry?.start();
@@ -80,11 +101,13 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     recorder.start();
     scrub?.start(root.agreement.wait(signal));
     await pressure.start();
+    readiness.serving(() => root.index.rootId());
     return {
-      address: server.address,
+      address,
+      debugAddress: observed.debugServer?.address ?? null,
       failed: root.failed,
       stop: async () => {
-        health.stop();
+        observed.stopping();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
         const retained = retention?.stop();
@@ -97,15 +120,30 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
         await retained;
         await relieved;
         await scrub?.stop();
-        for (const running of servers) await running.stop();
+        await server?.stop();
+        await notifier.stop();
         await root.close();
+        await observed.stop();
       },
     };
   } catch (error) {
-    for (const running of servers) await running.stop();
+    await server?.stop();
+    await notifier.stop();
     await root.close();
     throw error;
   }
+}
+
+/** What the server tells whom, and whom it asks how things are. */
+function observedParts({ health, observer, readiness }: Observed, logs: Logs) {
+  return {
+    health,
+    readiness,
+    logger: logs.logger,
+    accessLog: logs.accessLog,
+    clock: systemClock,
+    ...(observer === null ? {} : { observer }),
+  };
 }
 
 function controlOf(root: OpenRoot): ControlServer | null {

@@ -64,7 +64,10 @@ export interface HttpConfig {
   readonly headers: Readonly<Record<string, readonly string[]>>;
   /** How long a stop waits for requests that are under way. */
   readonly drainTimeoutMs: number;
-  readonly debug: { readonly listen: ListenAddress | null };
+  readonly debug: {
+    readonly listen: ListenAddress | null;
+    readonly prometheus: { readonly enabled: boolean; readonly path: string };
+  };
   /** Our own: the JSON API under `api/v1/`. */
   readonly api: { readonly enabled: boolean };
 }
@@ -75,6 +78,40 @@ export interface StorageHealthConfig {
   readonly intervalMs: number;
   /** Failures in a row that make it unhealthy; 0 counts as 1. */
   readonly threshold: number;
+}
+
+/** Unhealthy while there is such a file: how one takes a registry out of rotation. */
+export interface FileCheckConfig {
+  readonly file: string;
+  /** More than 0, as below. */
+  readonly intervalMs: number;
+}
+
+export interface HttpCheckConfig {
+  readonly uri: string;
+  /** Never log them. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly statusCode: number;
+  /** Of one try, at most the interval; more than 0. */
+  readonly timeoutMs: number;
+  readonly intervalMs: number;
+  /** Failures in a row that make it unhealthy; 0 counts as 1. */
+  readonly threshold: number;
+}
+
+export interface TcpCheckConfig {
+  /** Host and port. */
+  readonly addr: string;
+  readonly timeoutMs: number;
+  readonly intervalMs: number;
+  readonly threshold: number;
+}
+
+export interface HealthConfig {
+  readonly storageDriver: StorageHealthConfig;
+  readonly files: readonly FileCheckConfig[];
+  readonly http: readonly HttpCheckConfig[];
+  readonly tcp: readonly TcpCheckConfig[];
 }
 
 export interface PlatformConfig {
@@ -124,6 +161,24 @@ export interface GcConfig {
   readonly durationMsMax: number;
   /** Blobs that a background run unlinks a second; 0: no limit of its own. */
   readonly blobsPerSecondMax: number;
+}
+
+/** Somebody who is told of what happens. */
+export interface EndpointConfig {
+  /** Its place in the queue is kept under it. */
+  readonly name: string;
+  readonly url: string;
+  /** Never log them. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly timeoutMs: number;
+  /** Failures in a row before it is left alone for a while; more than 0. */
+  readonly threshold: number;
+  /** That while, at first; more than 0. */
+  readonly backoffMs: number;
+  readonly ignoredMediaTypes: readonly string[];
+  readonly ignoredActions: readonly ("push" | "pull" | "mount" | "delete")[];
+  /** Of the envelope. */
+  readonly mediaType: string;
 }
 
 /** Reads every byte in the background, again and again, and takes altered blobs out of service. */
@@ -227,7 +282,7 @@ export interface Config {
   readonly log: LogConfig;
   readonly storage: StorageConfig;
   readonly http: HttpConfig;
-  readonly health: { readonly storageDriver: StorageHealthConfig };
+  readonly health: HealthConfig;
   readonly catalog: { readonly maxEntries: number };
   readonly tags: { readonly maxTags: number };
   readonly validation: ValidationConfig;
@@ -238,6 +293,8 @@ export interface Config {
   readonly quotas: readonly QuotaConfig[];
   /** The first one that matches a tag judges it. */
   readonly retention: readonly RetentionRuleConfig[];
+  /** Endpoints that are not disabled, by different names. */
+  readonly notifications: readonly EndpointConfig[];
   readonly auth: AuthConfig;
   /** Null: whoever is logged in may do everything. */
   readonly access: AccessConfig | null;

@@ -25,7 +25,7 @@ const http: HttpConfig = {
   headers: {},
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
-  debug: { listen: null },
+  debug: { listen: null, prometheus: { enabled: false, path: "/metrics" } },
   // Who reaches /v2/ can see everything there, and delete it where that is enabled; what can be begun besides
   // is what the server does by itself. Where it goes further: docs/api.md.
   api: { enabled: true },
@@ -110,6 +110,19 @@ const limits: Pick<Config, "catalog" | "tags"> = {
   tags: { maxTags: 1000 },
 };
 
+/** Of the classic's notifications/endpoint.go; the first media type is that of 3.x, the other that of 2.x. */
+const notifications = {
+  endpoint: {
+    timeoutMs: 1 * second,
+    threshold: 10,
+    backoffMs: 1 * second,
+    mediaTypes: [
+      "application/vnd.docker.distribution.events.v2+json",
+      "application/vnd.docker.distribution.events.v1+json",
+    ],
+  },
+} as const;
+
 export const defaults = {
   log,
   storage,
@@ -119,6 +132,7 @@ export const defaults = {
   index,
   gc,
   scrub,
+  notifications,
   retention,
   auth,
   ...limits,

@@ -59,10 +59,31 @@ const host = z.unknown().transform((raw, context): string | null => {
   return z.NEVER;
 });
 
+const metricsPath = scalar("a path such as /metrics, not below /debug/", (value) => {
+  if (value === "") return defaults.http.debug.prometheus.path;
+  const isTaken = value === "/livez" || value === "/readyz" || value.startsWith("/debug/");
+  return /^\/[\w./~-]*$/.test(value) && !/\/\.\.?(?:\/|$)/.test(value) && !isTaken
+    ? value
+    : undefined;
+});
+
 const debug = z.strictObject({
   // The classic has no debug server unless `addr` is given; "" is how one switches it off.
   addr: z.preprocess((raw) => (raw === "" ? undefined : raw), tcpAddress.optional()),
-  prometheus: notBuilt("http.debug.prometheus", isNotEnabled),
+  prometheus: z
+    .strictObject({
+      enabled: flag.default(defaults.http.debug.prometheus.enabled),
+      path: metricsPath.default(defaults.http.debug.prometheus.path),
+    })
+    .prefault({}),
+});
+
+/** The classic, too, has no metrics without a debug server. */
+const debugWithMetrics = debug.superRefine(({ addr, prometheus }, context) => {
+  if (addr !== undefined || !prometheus.enabled) return;
+  const warning = "has no effect without http.debug.addr, where metrics are served";
+  const issue = healingIssue("true", { warning, readAs: "false" });
+  context.addIssue({ ...issue, path: ["prometheus", "enabled"] });
 });
 
 /** What it has to look like depends on `net`. */
@@ -79,7 +100,7 @@ export const httpSection = z
     secret: text.optional(),
     headers: headers.default(defaults.http.headers),
     draintimeout: duration.default(defaults.http.drainTimeoutMs),
-    debug: debug.prefault({}),
+    debug: debugWithMetrics.prefault({}),
     api: z.strictObject({ enabled: flag.default(defaults.http.api.enabled) }).prefault({}),
     tls: notBuilt("http.tls"),
     // HTTP/1.1 is all that is spoken here, so switching HTTP/2 off is what is done anyway.
@@ -102,7 +123,7 @@ export const httpSection = z
       secret: raw.secret === undefined || raw.secret === "" ? null : raw.secret,
       headers: raw.headers,
       drainTimeoutMs: raw.draintimeout,
-      debug: { listen: raw.debug.addr ?? null },
+      debug: { listen: raw.debug.addr ?? null, prometheus: raw.debug.prometheus },
       api: raw.api,
     };
   });

@@ -112,7 +112,7 @@ http:
   secret: s3cret
   headers: {X-One: [a, b], X-Two: c}
   draintimeout: 1m
-  debug: {addr: "127.0.0.1:5001"}
+  debug: {addr: "127.0.0.1:5001", prometheus: {enabled: true, path: /m}}
   api: {enabled: false}
 health: {storagedriver: {enabled: true, interval: 5s, threshold: 2}}
 catalog: {maxentries: 50}
@@ -150,10 +150,18 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
         secret: "s3cret",
         headers: { "X-One": ["a", "b"], "X-Two": ["c"] },
         drainTimeoutMs: 60_000,
-        debug: { listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 } },
+        debug: {
+          listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 },
+          prometheus: { enabled: true, path: "/m" },
+        },
         api: { enabled: false },
       },
-      health: { storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 } },
+      health: {
+        storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 },
+        files: [],
+        http: [],
+        tcp: [],
+      },
       catalog: { maxEntries: 50 },
       tags: { maxTags: 1000 },
       validation: {
@@ -169,6 +177,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       index: { path: "/fast/index.db", exclusive: true },
       gc: { ...defaults.gc, graceMs: 0 },
       verify: { scrub: { enabled: true, intervalMs: 172_800_000, rateBytes: 5_242_880 } },
+      notifications: [],
       immutable: [],
       quotas: [],
       retention: [],
@@ -246,14 +255,13 @@ describe("what is not built yet is an error that says so", () => {
     ["redis", "redis: {addrs: ['x:6379']}"],
     ["proxy", "proxy: {remoteurl: 'https://registry-1.docker.io'}"],
     ["middleware", "middleware: {storage: [{name: cloudfront}]}"],
-    ["notifications", "notifications: {endpoints: [{name: a, url: 'http://x'}]}"],
+    [
+      "notifications.events.includereferences",
+      "notifications: {events: {includereferences: true}}",
+    ],
     ["http.tls", "http: {tls: {certificate: /c, key: /k}}"],
     ["http.tls", "http: {tls: {letsencrypt: {hosts: [x]}}}"],
     ["http.h2c", "http: {h2c: {enabled: true}}"],
-    ["http.debug.prometheus", "http: {debug: {addr: ':1', prometheus: {enabled: true}}}"],
-    ["health.file", "health: {file: [{file: /x}]}"],
-    ["health.http", "health: {http: [{uri: 'http://x'}]}"],
-    ["health.tcp", "health: {tcp: [{addr: 'x:1'}]}"],
     ["log.hooks", "log: {hooks: [{type: mail}]}"],
     ["reporting", "reporting: {bugsnag: {apikey: k}}"],
     ["reporting", "reporting: {newrelic: {licensekey: k}}"],

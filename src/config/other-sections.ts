@@ -1,35 +1,9 @@
-// The small sections: health, catalog, tags, validation; and, of our own, index and verify.
+// The small sections: catalog, tags, validation; and, of our own, index and verify.
 import { z } from "zod";
 import type { Config, IndexConfig, ValidationConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
-import { isEmpty, notBuilt } from "./not-built.ts";
-import { byteRate, duration, flag, interval, natural, oneOf } from "./value-schemas.ts";
+import { byteRate, flag, interval, oneOf } from "./value-schemas.ts";
 import { positiveOr, regExp, text } from "./value-schemas.ts";
-
-/** As the classic does, 0 takes the default. */
-const checkInterval = duration.transform((ms) => (ms > 0 ? ms : defaults.storageHealth.intervalMs));
-
-export const healthSection = z
-  .strictObject({
-    storagedriver: z
-      .strictObject({
-        enabled: flag.default(defaults.storageHealth.enabled),
-        interval: checkInterval.default(defaults.storageHealth.intervalMs),
-        threshold: natural.default(defaults.storageHealth.threshold),
-      })
-      .prefault({}),
-    file: notBuilt("health.file", isEmpty),
-    http: notBuilt("health.http", isEmpty),
-    tcp: notBuilt("health.tcp", isEmpty),
-  })
-  .prefault({})
-  .transform(({ storagedriver }): Config["health"] => ({
-    storageDriver: {
-      enabled: storagedriver.enabled,
-      intervalMs: storagedriver.interval,
-      threshold: storagedriver.threshold,
-    },
-  }));
 
 export const catalogSection = z
   .strictObject({ maxentries: positiveOr(defaults.catalog.maxEntries) })

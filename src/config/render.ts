@@ -1,13 +1,9 @@
 // The effective configuration as YAML, in the classic's key names, so that it can be read back as a
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
-import type {
-  Config,
-  GcConfig,
-  LoadLineConfig,
-  RetentionRuleConfig,
-  StorageConfig,
-} from "./config.ts";
+import type { Config, EndpointConfig, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
+import type { LoadLineConfig, RetentionRuleConfig, StorageConfig } from "./config.ts";
+import type { TcpCheckConfig } from "./config.ts";
 import { accessToClassic } from "./render-access.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
@@ -63,16 +59,13 @@ function toClassic(config: Config): Record<string, unknown> {
       secret: http.secret ?? "",
       headers: http.headers,
       draintimeout: formatGoDuration(http.drainTimeoutMs),
-      debug: { addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen) },
+      debug: {
+        addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
+        prometheus: http.debug.prometheus,
+      },
       api: http.api,
     },
-    health: {
-      storagedriver: {
-        enabled: health.storageDriver.enabled,
-        interval: formatGoDuration(health.storageDriver.intervalMs),
-        threshold: health.storageDriver.threshold,
-      },
-    },
+    health: healthToClassic(health),
     catalog: { maxentries: config.catalog.maxEntries },
     tags: { maxtags: config.tags.maxTags },
     validation: {
@@ -97,6 +90,7 @@ function toClassic(config: Config): Record<string, unknown> {
         rate: formatByteSize(scrub.rateBytes),
       },
     },
+    notifications: { endpoints: config.notifications.map(endpointToClassic) },
     immutable: config.immutable.map(({ name, repositories, tags }) => ({
       name,
       repositories: repositories.patterns,
@@ -155,6 +149,47 @@ function gcToClassic(gc: GcConfig): Record<string, unknown> {
     maxduration: formatGoDuration(gc.durationMsMax),
     maxrate: gc.blobsPerSecondMax,
   };
+}
+
+function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig): object {
+  const tried = (check: TcpCheckConfig | HttpCheckConfig) => ({
+    timeout: formatGoDuration(check.timeoutMs),
+    interval: formatGoDuration(check.intervalMs),
+    threshold: check.threshold,
+  });
+  return {
+    storagedriver: {
+      enabled: storageDriver.enabled,
+      interval: formatGoDuration(storageDriver.intervalMs),
+      threshold: storageDriver.threshold,
+    },
+    file: files.map(({ file, intervalMs }) => ({ file, interval: formatGoDuration(intervalMs) })),
+    http: http.map((check) => ({
+      uri: maskPassword(check.uri),
+      headers: check.headers,
+      statuscode: check.statusCode,
+      ...tried(check),
+    })),
+    tcp: tcp.map((check) => ({ addr: check.addr, ...tried(check) })),
+  };
+}
+
+function endpointToClassic(endpoint: EndpointConfig): object {
+  return {
+    name: endpoint.name,
+    url: maskPassword(endpoint.url),
+    headers: endpoint.headers,
+    timeout: formatGoDuration(endpoint.timeoutMs),
+    threshold: endpoint.threshold,
+    backoff: formatGoDuration(endpoint.backoffMs),
+    ignore: { mediatypes: endpoint.ignoredMediaTypes, actions: endpoint.ignoredActions },
+    mediatype: endpoint.mediaType,
+  };
+}
+
+/** What stands before the host of a URL may be a password. */
+function maskPassword(uri: string): string {
+  return uri.replace(/\/\/[^/?#@]*@/, `//${mask}@`);
 }
 
 function loadLineToClassic({ watermark, sizeBytesMax }: LoadLineConfig): Record<string, unknown> {

@@ -6,12 +6,13 @@ import type { Config } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { accessSection, authSection, checkAccess, groupsSection } from "./access-section.ts";
 import { gcSection } from "./gc-section.ts";
+import { healthSection } from "./health-section.ts";
 import { httpSection } from "./http-section.ts";
 import { logLevel, logSection } from "./log-section.ts";
+import { notificationsSection } from "./notifications-section.ts";
 import { isAllDisabled, isEmpty, isNotEnabled, lacks, notBuilt } from "./not-built.ts";
 import {
   catalogSection,
-  healthSection,
   indexSection,
   tagsSection,
   validationSection,
@@ -30,9 +31,6 @@ const version = scalar("0.1, the only version there is", (value) =>
 /** Each is switched on by keys of its own; without them the classic, too, leaves it alone. */
 const unbuiltSections = {
   middleware: notBuilt("middleware", isAllDisabled),
-  notifications: notBuilt("notifications", (raw) =>
-    isRawMap(raw) ? isAllDisabled(raw["endpoints"]) : isEmpty(raw),
-  ),
   redis: notBuilt("redis", lacks("addr", "addrs")),
   proxy: notBuilt("proxy (pull-through cache)", lacks("remoteurl")),
   reporting: notBuilt("reporting", isSilentReporting),
@@ -56,6 +54,7 @@ export const configSchema = z
     index: indexSection,
     gc: gcSection,
     verify: verifySection,
+    notifications: notificationsSection,
     immutable: immutableSection,
     quotas: quotasSection,
     retention: retentionSection,
@@ -76,6 +75,7 @@ export const configSchema = z
     index: raw.index,
     gc: raw.gc,
     verify: raw.verify,
+    notifications: raw.notifications,
     immutable: raw.immutable,
     quotas: raw.quotas,
     retention: raw.retention,

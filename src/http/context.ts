@@ -12,6 +12,8 @@ export interface Env {
   readonly options: HttpOptions;
   readonly locations: Locations;
   readonly uploadState: UploadState;
+  /** Told of bytes that arrive in bodies. */
+  readonly received: (bytes: number) => void;
   /** Null: everybody may do everything. */
   readonly access: Access | null;
 }

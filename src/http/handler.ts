@@ -1,13 +1,15 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
-import type { Api } from "./api/index.ts";
+import type { Api, ApiOutcome, ApiRequest } from "./api/index.ts";
 import { authorize } from "./authorize.ts";
-import type { Access, Call, Env } from "./context.ts";
+import type { Call, Env } from "./context.ts";
 import { type Failure, failureOf } from "./error-response.ts";
-import type { HealthChecks, Logger } from "./ports.ts";
+import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
-import { type HeaderFields, type Reply, toResponse } from "./reply.ts";
+import { answerNotified, forOrigin, nameActor, originOf } from "./notified.ts";
+import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
+import { type Peer, plainAddress, remoteOf } from "./peer.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
@@ -23,12 +25,10 @@ export interface HandlerParts {
   readonly log: RequestLog;
   readonly logger: Logger;
   readonly clock: Clock;
-}
-
-/** Who is at the other end of the connection; null on a unix socket. */
-export interface Peer {
-  readonly address: string;
-  readonly port: number;
+  /** Null: nobody counts. */
+  readonly observer: RequestObserver | null;
+  /** Null: nobody is to be notified. */
+  readonly pulls: PullListener | null;
 }
 
 /** @param isApiPath the path that the client wrote is one of the API's. */
@@ -39,39 +39,60 @@ export type Handler = (
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, api, common, log, clock } = parts;
+  const { env, api, common, log, clock, observer, pulls } = parts;
   return async (request, peer, isApiPath = false) => {
     const begunMs = performance.now();
+    observer?.begun();
+    const requestId = requestIdOf(request);
     const { path, query } = splitTarget(request.url);
     const remoteAddress = peer === null ? "" : plainAddress(peer.address);
-    const remote = peer === null ? "unix" : remoteOf(remoteAddress, peer.port);
+    const remote = remoteOf(peer);
     // Leases are the address's, without its port, which changes with every connection.
     const caller = peer === null ? "unix" : remoteAddress;
-    let requestId: string | null = null;
+    const fault = (error: unknown): void => {
+      reportFault(parts.logger, error, { path, "http.request.id": requestId });
+    };
+    const isApi = api?.serves(path) === true;
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;
     let reply: Reply;
-    if (api?.serves(path) === true) {
-      requestId = crypto.randomUUID();
-      const asked = { request, path, query, caller, remote, requestId };
-      const outcome = await api.answer({ ...asked, isAsWritten: isApiPath });
+    if (isApi) {
+      const asked = { request, path, query, caller, remote, requestId, isAsWritten: isApiPath };
+      const outcome = await answerApi({ api, env, pulls }, asked);
       ({ reply, failure, user } = outcome);
-      if (failure?.kind === "fault") reportFault(parts.logger, outcome.error, path);
+      if (failure?.kind === "fault") fault(outcome.error);
     } else {
       try {
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
         const call = { request, path, query, caller, grant: null };
-        if (env.access === null) reply = await handleV2(env, call, route);
-        else ({ reply, user } = await answerGuarded(env, env.access, { call, route }));
+        const asked = { call, route };
+        if (pulls !== null) {
+          const from = { requestId, remote };
+          ({ reply, user } = await answerNotified({ env, call, route, pulls }, from, () =>
+            answerGuarded(env, asked),
+          ));
+        } else if (env.access === null) reply = await handleV2(env, call, route);
+        else ({ reply, user } = await answerGuarded(env, asked));
       } catch (error) {
         failure = failureOf(error);
         reply = failure.reply;
         if (error instanceof HttpError) ({ user } = error);
-        if (failure.kind === "fault") reportFault(parts.logger, error, path);
+        if (failure.kind === "fault") fault(error);
       }
     }
+    const durationMs = performance.now() - begunMs;
+    observer?.completed({
+      kind: isApi ? "api" : (route?.kind ?? "none"),
+      method: request.method,
+      status: reply.status,
+      durationMs,
+      writtenBytes: writtenBytesOf(request.method, reply),
+      path,
+      requestId,
+      headers: request.headers,
+    });
     log.completed({
       request,
       requestId,
@@ -83,33 +104,34 @@ export function createHandler(parts: HandlerParts): Handler {
       reply,
       failure,
       timeMs: clock.now(),
-      durationMs: performance.now() - begunMs,
+      durationMs,
     });
-    return toResponse(reply, request.method, common);
+    return toResponse(reply, { method: request.method, requestId }, common);
   };
 }
 
-/** Where not everybody may do everything. */
+function answerApi(
+  { api, env, pulls }: Pick<HandlerParts, "env" | "pulls"> & { readonly api: Api },
+  asked: ApiRequest,
+): Promise<ApiOutcome> {
+  if (pulls === null) return api.answer(asked);
+  return forOrigin(originOf(env, asked), () => api.answer(asked));
+}
+
+/** Where not everybody may do everything, or somebody is to be notified. */
 async function answerGuarded(
   env: Env,
-  access: Access,
   { call, route }: { readonly call: Call; readonly route: Route },
 ): Promise<{ readonly reply: Reply; readonly user: string | null }> {
+  const { access } = env;
+  if (access === null) return { reply: await handleV2(env, call, route), user: null };
   const { request, query } = call;
   if (isTokenPath(env, call.path)) return { reply: await issueToken(access, call), user: null };
   const grant = await authorize(env, access, { request, query, route });
   const user = grant?.user ?? null;
+  nameActor(user);
   const reply = await handleV2(env, { ...call, caller: user ?? call.caller, grant }, route);
   return { reply, user };
-}
-
-function remoteOf(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** An IPv4 client of a socket that listens for both is the same caller as on an IPv4 one. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
 }
 
 function refuseWhileUnhealthy(health: HealthChecks): void {
@@ -123,11 +145,20 @@ function refuseWhileUnhealthy(health: HealthChecks): void {
   }
 }
 
-function reportFault(logger: Logger, error: unknown, path: string): void {
+/** What a proxy made of it, if it is one that a line of a log can hold; else a new one. */
+function requestIdOf(request: Request): string {
+  const given = request.headers.get("x-request-id");
+  return given !== null && /^[\w.:+/=@-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+}
+
+function reportFault(logger: Logger, error: unknown, fields: LogFields): void {
   const causes: string[] = [];
   for (let at = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
     causes.push(at instanceof Error ? (at.stack ?? at.message) : JSON.stringify(at));
     if (causes.length === 5) break;
   }
-  logger.error("a request failed unexpectedly", { path, error: causes.join("; caused by ") });
+  logger.error("a request failed unexpectedly", {
+    ...fields,
+    error: causes.join("; caused by "),
+  });
 }

@@ -2,7 +2,8 @@
 export type { Access } from "./context.ts";
 export { startDebugServer } from "./debug-server.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
-export type { AccessEntry, LogFields } from "./ports.ts";
+export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";
+export { ServingReadiness } from "./readiness.ts";
 export { type RunningServer, startServer } from "./server.ts";
 export type {
   ApiParts,

@@ -15,15 +15,15 @@ export class Locations {
   }
 
   manifest(request: Request, repository: RepositoryName, reference: Reference): string {
-    return `${this.#base(request)}${repository}/manifests/${reference}`;
+    return `${this.base(request)}${repository}/manifests/${reference}`;
   }
 
   blob(request: Request, repository: RepositoryName, digest: Digest): string {
-    return `${this.#base(request)}${repository}/blobs/${digest}`;
+    return `${this.base(request)}${repository}/blobs/${digest}`;
   }
 
   upload(request: Request, repository: RepositoryName, id: string): string {
-    return `${this.#base(request)}${repository}/blobs/uploads/${id}`;
+    return `${this.base(request)}${repository}/blobs/uploads/${id}`;
   }
 
   /** An address below the prefix, always absolute where the client names a usable host. */
@@ -34,7 +34,8 @@ export class Locations {
     return (reachedAs(request) ?? "") + below;
   }
 
-  #base(request: Request): string {
+  /** Up to and including "v2/". */
+  base(request: Request): string {
     const { host, prefix, relativeUrls } = this.#options;
     const path = `${prefix}v2/`;
     if (relativeUrls) return path;

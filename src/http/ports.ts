@@ -1,6 +1,9 @@
 // What the HTTP side asks of others than the domain: logs and health. Implemented in
 // observability/.
 
+import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
+import type { RequestOrigin } from "../registry/ports/request-origin.ts";
+
 /** `undefined` is left out. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -38,4 +41,65 @@ export interface HealthChecks {
    * Name and message of every check that fails now; empty when all is well. Cheap: no check is run.
    */
   failing(): Readonly<Record<string, string>>;
+}
+
+/** One request, as it is counted. */
+export interface ObservedRequest {
+  /** The endpoint (`Route.kind`); "none" where there is none, or the path could not be read. */
+  readonly kind: string;
+  readonly method: string;
+  readonly status: number;
+  /** Until the answer was decided. */
+  readonly durationMs: number;
+  /** Of the body; 0 where the length is not known beforehand. */
+  readonly writtenBytes: number;
+  /** Without the query. */
+  readonly path: string;
+  readonly requestId: string;
+  readonly headers: Headers;
+}
+
+/** Counts or traces requests. Told of every one: cheap, and never throws. */
+export interface RequestObserver {
+  begun(): void;
+  /** Bytes of a blob or manifest that arrived. */
+  received(bytes: number): void;
+  completed(request: ObservedRequest): void;
+}
+
+export interface Readiness {
+  /** Why requests should go elsewhere now; null: they are welcome. Never rejects. */
+  notReady(): Promise<string | null>;
+}
+
+/** Metrics in Prometheus' text format. */
+export interface MetricsText {
+  /** Where they are served. */
+  readonly path: string;
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+/** Fails with an error that has `retryAfterSeconds` while another profile is made. */
+export interface ProfileMaker {
+  readonly secondsMax: number;
+  cpu(seconds: number, signal: AbortSignal): Promise<string>;
+  heap(): Promise<string>;
+}
+
+/** Something that was pulled. */
+export interface Pull {
+  readonly what: "manifest" | "blob";
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  /** By which it was asked for; null: by its digest. */
+  readonly tag: Tag | null;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  readonly origin: RequestOrigin;
+}
+
+/** Whoever is to be notified. Cheap, and never throws. */
+export interface PullListener {
+  pulled(pull: Pull): void;
 }

@@ -43,12 +43,23 @@ function usualCasing(name: string): string {
   return name.toLowerCase().replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }
 
-export function toResponse(reply: Reply, method: string, common: HeaderFields): Response {
+/** Bytes of the body that goes out; 0 where the length is not known beforehand. */
+export function writtenBytesOf(method: string, { sizeBytes }: Reply): number {
+  return method === "HEAD" || sizeBytes === null ? 0 : sizeBytes;
+}
+
+/** To whom is answered. */
+export interface Asked {
+  readonly method: string;
+  /** Sent back, so that both sides can name the request. */
+  readonly requestId?: string;
+}
+
+export function toResponse(reply: Reply, asked: Asked, common: HeaderFields): Response {
   const { status, body } = reply;
-  if (method !== "HEAD") {
-    return new Response(body, { status, headers: { ...common, ...reply.headers } });
-  }
   const headers: Record<string, string> = { ...common, ...reply.headers };
+  if (asked.requestId !== undefined) headers["X-Request-Id"] = asked.requestId;
+  if (asked.method !== "HEAD") return new Response(body, { status, headers });
   if (reply.sizeBytes !== null && status !== 204 && status !== 304) {
     headers["Content-Length"] = String(reply.sizeBytes);
   }

@@ -58,14 +58,18 @@ function tooLarge(): ManifestTooLargeError {
   );
 }
 
-/**
- * @param silenceMs how long the sender may be silent before reading fails with 408.
- * @throws RangeInvalidError, SizeInvalidError when Content-Range and Content-Length disagree.
- */
-export function uploadBody(request: Request, silenceMs: number): UploadBody {
+export interface Receiving {
+  /** How long the sender may be silent before reading fails with 408. */
+  readonly silenceMs: number;
+  /** Told of the bytes of each chunk. */
+  readonly received: (bytes: number) => void;
+}
+
+/** @throws RangeInvalidError, SizeInvalidError when Content-Range and Content-Length disagree. */
+export function uploadBody(request: Request, receiving: Receiving): UploadBody {
   const range = parseContentRange(request.headers.get("content-range"));
   const announced = contentLength(request);
-  const stream = request.body === null ? nothing() : unlessSilent(request.body, silenceMs);
+  const stream = request.body === null ? nothing() : unlessSilent(request.body, receiving);
   if (range === null) return { stream, from: null, lengthBytes: announced };
   const lengthBytes = range.end - range.start;
   if (announced !== null && announced !== lengthBytes) {
@@ -109,7 +113,7 @@ async function drop(body: UploadBody): Promise<void> {
 
 async function* unlessSilent(
   body: ReadableStream<Uint8Array>,
-  silenceMs: number,
+  { silenceMs, received }: Receiving,
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   let timer: Timer | undefined;
@@ -121,6 +125,7 @@ async function* unlessSilent(
       const { done, value } = await Promise.race([reader.read(), silence]);
       clearTimeout(timer);
       if (done) return;
+      received(value.byteLength);
       yield value;
       release(value);
     }

@@ -3,13 +3,12 @@
 // client takes afterwards is not known here.
 import type { Failure } from "./error-response.ts";
 import type { AccessLog, LogFields, Logger } from "./ports.ts";
-import type { Reply } from "./reply.ts";
+import { type Reply, writtenBytesOf } from "./reply.ts";
 import type { Route } from "./route.ts";
 
 export interface CompletedRequest {
   readonly request: Request;
-  /** Null: nobody else knows it, so any will do. */
-  readonly requestId: string | null;
+  readonly requestId: string;
   readonly uri: string;
   /** Without the port; "" on a unix socket. */
   readonly remoteAddress: string;
@@ -36,7 +35,7 @@ export class RequestLog {
   completed(entry: CompletedRequest): void {
     const { request, reply, failure, uri } = entry;
     const { headers, method } = request;
-    const writtenBytes = method === "HEAD" || reply.sizeBytes === null ? 0 : reply.sizeBytes;
+    const writtenBytes = writtenBytesOf(method, reply);
     this.#accessLog.write({
       timeMs: entry.timeMs,
       remoteAddress: entry.remoteAddress,
@@ -67,8 +66,9 @@ function fieldsOf(entry: CompletedRequest, writtenBytes: number): LogFields {
     "auth.user.name": entry.user ?? undefined,
     "http.request.contenttype": headers.get("content-type") ?? undefined,
     "http.request.host": headers.get("host") ?? "",
-    "http.request.id": entry.requestId ?? crypto.randomUUID(),
+    "http.request.id": entry.requestId,
     "http.request.method": request.method,
+    "http.request.referer": headers.get("referer") ?? undefined,
     "http.request.remoteaddr": entry.remote,
     "http.request.uri": entry.uri,
     "http.request.useragent": headers.get("user-agent") ?? "",

@@ -11,7 +11,15 @@ import { createHandler, type Handler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
-import type { AccessLog, HealthChecks, Logger } from "./ports.ts";
+import type {
+  AccessLog,
+  HealthChecks,
+  Logger,
+  PullListener,
+  Readiness,
+  RequestObserver,
+} from "./ports.ts";
+import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
 import { UploadState } from "./upload-state.ts";
@@ -25,6 +33,12 @@ export interface ServerParts {
   readonly logger: Logger;
   readonly accessLog: AccessLog;
   readonly clock: Clock;
+  /** Absent: nobody counts. */
+  readonly observer?: RequestObserver;
+  /** Absent: nobody is to be notified. */
+  readonly pulls?: PullListener;
+  /** Absent: ready as long as it listens. */
+  readonly readiness?: Readiness;
   /** Absent or null: the API is switched off. */
   readonly api?: ApiParts | null;
 }
@@ -47,6 +61,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     options,
     locations: new Locations(options),
     uploadState: new UploadState(options.secret),
+    received: (bytes) => parts.observer?.received(bytes),
     access: parts.access,
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
@@ -58,9 +73,14 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     log: new RequestLog(logger, parts.accessLog),
     logger,
     clock: parts.clock,
+    observer: parts.observer ?? null,
+    pulls: parts.pulls ?? null,
   });
+  const probes = new Probes(parts.readiness ?? alwaysReady);
+  const answer: Handler = (request, peer, isApiPath) =>
+    probes.answer(request) ?? handle(request, peer, isApiPath);
   const listener: Listener = {
-    ...answersOf(api, handle),
+    ...answersOf(api, answer),
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);
@@ -99,7 +119,7 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
   const vanished = "code" in error && error.code === "ENOENT";
   logger.warn("a response could not be sent", { error: error.message });
   const told = vanished ? new BlobUnknownError("the blob was removed meanwhile") : error;
-  return toResponse(failureOf(told).reply, "GET", common);
+  return toResponse(failureOf(told).reply, { method: "GET" }, common);
 }
 
 export function running(server: Listening, on: ListenOn, drainTimeoutMs: number): RunningServer {

@@ -1,6 +1,8 @@
 // Runs operations inside one transaction, a savepoint each: one fsync makes all of them durable, and one
 // that fails takes nothing of the others with it (group commit).
 import { StorageError } from "../registry/ports/storage.ts";
+import type { RequestOrigin } from "../registry/ports/request-origin.ts";
+import { recordEvents } from "./event-tellers.ts";
 import { type OperationName, operations, type WriteContext } from "./operations.ts";
 import { IndexLostError, isBusy, translateError } from "./sql.ts";
 
@@ -12,6 +14,8 @@ export interface Call {
   readonly deadlineMs: number;
   /** It has found the disk full, and may use what is kept for that. */
   readonly usesReserve?: boolean;
+  /** The request that it is done for, as events tell it. */
+  readonly origin?: RequestOrigin | undefined;
 }
 
 export type Outcome =
@@ -77,6 +81,7 @@ function runOne(context: WriteContext, call: Call): Outcome {
       ...args: readonly unknown[]
     ) => unknown;
     const value = operation(context, ...call.args);
+    recordEvents(context.sql, call, value);
     context.sql.run("RELEASE operation");
     return { id: call.id, ok: true, value };
   } catch (error) {

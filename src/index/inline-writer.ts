@@ -1,4 +1,5 @@
 // A writer in this very thread, one transaction an operation: for an index in memory, and for tests.
+import { requestOrigin } from "../registry/ports/request-origin.ts";
 import { type Call, runBatch } from "./batch.ts";
 import type {
   OperationArguments,
@@ -22,7 +23,8 @@ export class InlineWriter implements Writer {
     name: Name,
     ...args: OperationArguments<Name>
   ): Promise<OperationResult<Name>> {
-    const call: Call = { id: 0, name, args, deadlineMs: Number.POSITIVE_INFINITY };
+    const origin = requestOrigin.getStore();
+    const call: Call = { id: 0, name, args, deadlineMs: Number.POSITIVE_INFINITY, origin };
     this.begun += 1;
     const [outcome] = runBatch(this.#context, [call], () => true);
     this.answered += 1;

@@ -6,6 +6,7 @@ import * as comparing from "./comparing.ts";
 import * as deleting from "./deleting.ts";
 import * as deletingImages from "./deleting-images.ts";
 import * as deletions from "./deletions.ts";
+import * as events from "./events.ts";
 import { beginPullTimes, recordPulls } from "./pulls.ts";
 import * as pushing from "./pushing.ts";
 import { clearRedo } from "./redo.ts";
@@ -76,6 +77,9 @@ export const operations = {
   loseBytes: on(comparing.loseBytes),
   recordProblems: on(comparing.recordProblems),
   setMeta: on(comparing.setMeta),
+  setEventEndpoints: on(events.setEventEndpoints),
+  settleEvents: on(events.settleEvents),
+  queueEvents: on(events.queueEvents),
   countUsage: on(countStep),
   recountUsage: on(recountUsage),
   recordUsage: on(recordUsage),
@@ -94,6 +98,7 @@ export const adding: ReadonlySet<OperationName> = new Set<OperationName>([
   "findAndLeaseBlob",
   "findAndLeaseManifest",
   "acceptManifest",
+  "queueEvents",
   "restoreDeletion",
   "recordPulls",
   "recordUsage",

@@ -12,13 +12,18 @@ export class RecentAnswers<Answer> {
   readonly #answers = new Map<string, Answer>();
   /** How many changes had been begun when the first of these answers was given. */
   #begun = 0;
+  hits = 0;
+  misses = 0;
 
   constructor(writer: Pick<Writer, "begun" | "answered">) {
     this.#writer = writer;
   }
 
   get(key: string): Answer | undefined {
-    return this.#areTrue() ? this.#answers.get(key) : undefined;
+    const answer = this.#areTrue() ? this.#answers.get(key) : undefined;
+    if (answer === undefined) this.misses += 1;
+    else this.hits += 1;
+    return answer;
   }
 
   /** @param answer was given by the index after the last look at `get`, without a wait in between. */

@@ -218,6 +218,13 @@ const reserve = `
 CREATE TABLE reserve (filling BLOB NOT NULL) STRICT;
 `;
 
+/** What has happened, for those who are to be notified (events.ts); a rebuild of the facts leaves it alone. */
+const events = `
+CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL) STRICT;
+-- Who is to have them, and the last one that each has had.
+CREATE TABLE event_endpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
 /** Tags in the order in which they were moved, for lists that begin with the newest. */
 const tagsByTime = `
 CREATE INDEX tags_by_time ON tags (repository_id, moved_at, name);
@@ -327,4 +334,5 @@ export const migrations: readonly string[] = [
   usageFacts + usageOfOldFacts + usageHistory,
   tagsByTime,
   robotTokens,
+  events,
 ];

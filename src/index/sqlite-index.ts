@@ -4,13 +4,15 @@ import { Database } from "bun:sqlite";
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { RepositoryName } from "../oci/index.ts";
-import type { Index, TreeProbe } from "../registry/ports/index.ts";
+import type { CacheCounts, Index, TreeProbe } from "../registry/ports/index.ts";
 import * as collecting from "./collecting.ts";
 import * as comparing from "./comparing.ts";
 import * as deletingImages from "./deleting-images.ts";
 import * as deletionList from "./deletion-list.ts";
 import * as deletions from "./deletions.ts";
 import { collectionDue } from "./due.ts";
+import { nextEvents } from "./events.ts";
+import { countPage, gauges } from "./gauges.ts";
 import { blobBytes } from "./quotas.ts";
 import { findHeld } from "./immutable.ts";
 import { InlineWriter } from "./inline-writer.ts";
@@ -76,6 +78,8 @@ function createIndex(sql: Sql, writer: Writer): Index {
     ...deletionsOf(access),
     ...collectionOf(access),
     ...comparisonOf(access),
+    ...metricsOf(access),
+    ...eventsOf(access),
     ...boundsOf(access),
     ...inspectionOf(access),
     ...retentionOf(access),
@@ -94,6 +98,7 @@ function createIndex(sql: Sql, writer: Writer): Index {
 class Access {
   readonly #sql: Sql;
   readonly #writer: Writer;
+  readonly #remembering: RecentAnswers<unknown>[] = [];
 
   constructor(sql: Sql, writer: Writer) {
     this.#sql = sql;
@@ -125,6 +130,7 @@ class Access {
     question: (sql: Sql, repository: RepositoryName, name: Name) => Answer | null,
   ): (repository: RepositoryName, name: Name) => Promise<Answer | null> {
     const recent = new RecentAnswers<Answer>(this.#writer);
+    this.#remembering.push(recent);
     return this.read((sql, repository: RepositoryName, name: Name) => {
       const key = `${repository} ${name}`;
       const known = recent.get(key);
@@ -133,6 +139,14 @@ class Access {
       if (answer !== null) recent.add(key, answer);
       return answer;
     });
+  }
+
+  /** Of all look-ups that remember. */
+  cacheCounts(): CacheCounts {
+    return {
+      hits: this.#remembering.reduce((sum, { hits }) => sum + hits, 0),
+      misses: this.#remembering.reduce((sum, { misses }) => sum + misses, 0),
+    };
   }
 
   write<Name extends OperationName>(
@@ -273,6 +287,23 @@ function comparisonOf(access: Access) {
     setReadingPosition: (reader, position) => setMeta(`reading-position:${reader}`, position),
     rootId: () => getMeta("root-id"),
     setRootId: (id) => setMeta("root-id", id),
+  } satisfies Partial<Index>;
+}
+
+function metricsOf(access: Access) {
+  const look = access.readAll(gauges);
+  return {
+    gauges: async () => ({ ...(await look()), cache: access.cacheCounts() }),
+    countPage: access.read(countPage),
+  } satisfies Partial<Index>;
+}
+
+function eventsOf(access: Access) {
+  return {
+    setEventEndpoints: access.write("setEventEndpoints"),
+    nextEvents: access.readAll(nextEvents),
+    settleEvents: access.write("settleEvents"),
+    queueEvents: access.write("queueEvents"),
   } satisfies Partial<Index>;
 }
 

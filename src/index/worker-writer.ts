@@ -1,6 +1,7 @@
 // The main thread's side of the index worker: sends operations, matches answers, and gives up on a wait
 // that is too long (the operation may still become durable; nobody was told that it had).
 import { UnavailableError } from "../oci/index.ts";
+import { requestOrigin } from "../registry/ports/request-origin.ts";
 import { StorageError } from "../registry/ports/storage.ts";
 import type { OperationArguments, OperationName, OperationResult, Writer } from "./operations.ts";
 import { IndexDamagedError, IndexLostError } from "./sql.ts";
@@ -66,7 +67,8 @@ export class WorkerWriter implements Writer {
   ): Promise<OperationResult<Name>> {
     const id = this.#next++;
     const deadlineMs = Date.now() + waitMsMax;
-    const call = { id, name, args, deadlineMs };
+    const origin = requestOrigin.getStore();
+    const call = { id, name, args, deadlineMs, origin };
     return this.#ask(id, { kind: "call", call }, deadlineMs) as Promise<OperationResult<Name>>;
   }
 

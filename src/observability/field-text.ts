@@ -4,26 +4,41 @@ export const valueCharactersMax = 8 * 1024;
 const causesMax = 4;
 
 const secretName = /password|passwd|secret|authorization|cookie|credential|(?:^|[._-])token$/i;
+const uriName = /(?:^|[._-])(?:ur[il]|referr?er)$/i;
 const mask = "********";
 
 export interface FieldName {
   readonly text: string;
   readonly secret: boolean;
+  /** A URL, or what is asked for: a part of it may be a secret. */
+  readonly isUri: boolean;
 }
 
 /** A name that cannot be taken for two, and what is known about it. */
 export function fieldName(name: string, reserved: ReadonlySet<string>): FieldName {
   const safe = name.slice(0, 128).replace(/[^\p{L}\p{N}._@:/-]/gu, "_");
   const text = reserved.has(safe) ? `fields.${safe}` : safe;
-  return { text, secret: secretName.test(name) };
+  return { text, secret: secretName.test(name), isUri: uriName.test(name) };
 }
 
 /** Text, or the number, boolean or null itself. */
 export function fieldValue(value: unknown, name: FieldName): string | number | boolean | null {
   if (name.secret && value !== "" && value !== null) return mask;
-  if (typeof value === "string") return clip(value, valueCharactersMax);
+  if (typeof value === "string") {
+    return clip(name.isUri ? maskUri(value) : value, valueCharactersMax);
+  }
   if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
   return clip(describe(value), valueCharactersMax);
+}
+
+const login = /(:\/\/)[^/?#@]*@/;
+const secretParameter =
+  /([?&](?:[^=&]*(?:token|password|secret|signature|credential)[^=&]*)=)[^&#]*/gi;
+
+/** Without what stands before the host of a URL, and without the values of parameters that are secrets. */
+export function maskUri(uri: string): string {
+  const masked = uri.includes("@") ? uri.replace(login, `$1${mask}@`) : uri;
+  return masked.includes("?") ? masked.replace(secretParameter, `$1${mask}`) : masked;
 }
 
 /** Cut where it is too long, with a mark that says how much is missing. */

@@ -1,4 +1,9 @@
-// The observability room: the log on stderr and the access log on stdout.
+// The observability room: the log on stderr, the access log on stdout, health checks. Metrics, which bring a
+// package of their own, are loaded by themselves (metrics/index.ts).
 export type { Logger } from "./logger.ts";
 export { openLogs } from "./open-logs.ts";
 export type { Logs } from "./open-logs.ts";
+export { configuredChecks } from "./health/checks.ts";
+export { HealthMonitor } from "./health/health-monitor.ts";
+export { Profiles } from "./profiles.ts";
+export { tracingSettings } from "./tracing/settings.ts";

@@ -3,6 +3,7 @@
 // The lock file must never be opened twice in one process: closing either handle would drop the lock.
 import { Database, SQLiteError } from "bun:sqlite";
 import {
+  existsSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -55,6 +56,12 @@ function describeOwner(owner: Owner | null): string {
 interface OwnerStart {
   readonly owner: Owner;
   readonly network: string | null;
+}
+
+/** @throws RootOwnedError when another process owns the root now. Makes nothing. */
+export function refuseIfOwned(rootDirectory: string): void {
+  if (!existsSync(join(rootDirectory, ownDirectory, "owner.lock"))) return;
+  OwnerLock.acquire(rootDirectory, "serve").release();
 }
 
 export class OwnerLock {

@@ -34,7 +34,7 @@ export class BlobService implements Blobs {
   async find(repository: RepositoryName, digest: Digest): Promise<BlobFact> {
     const { index } = this.#parts;
     // What is held in memory, whole and checked, can be sent whether its file is still there or not.
-    if (this.#cache.get(digest) !== null) {
+    if (this.#cache.has(digest)) {
       const blob = await index.findBlob(repository, digest);
       if (blob !== null) return blob;
     }

@@ -9,9 +9,19 @@ const cacheBytesMax = 16 * 1024 * 1024;
 export class ContentCache {
   readonly #entries = new Map<Digest, Uint8Array>();
   #bytes = 0;
+  hits = 0;
+  misses = 0;
 
   get(digest: Digest): Uint8Array | null {
-    return this.#entries.get(digest) ?? null;
+    const bytes = this.#entries.get(digest) ?? null;
+    if (bytes === null) this.misses += 1;
+    else this.hits += 1;
+    return bytes;
+  }
+
+  /** As `get`, for who will not read it; not counted. */
+  has(digest: Digest): boolean {
+    return this.#entries.has(digest);
   }
 
   add(digest: Digest, bytes: Uint8Array): void {

@@ -4,6 +4,7 @@ import { ContentCache } from "./content-cache.ts";
 import { CatalogService } from "./catalog.ts";
 import { DeletionService } from "./deletions.ts";
 import { ManifestService } from "./manifests.ts";
+import type { CacheCounts } from "./ports/index.ts";
 import type { Registry } from "./registry.ts";
 import { RestoreService } from "./restores.ts";
 import type { ServiceParts } from "./services.ts";
@@ -11,6 +12,8 @@ import { UploadService } from "./uploads.ts";
 
 export interface RegistryServices extends Registry {
   readonly uploads: UploadService;
+  /** Of what was asked for lately, manifests and small blobs. */
+  readonly contentCache: CacheCounts;
   readonly deletions: DeletionService;
   readonly restores: RestoreService;
 }
@@ -21,6 +24,7 @@ export function createRegistry(parts: ServiceParts): RegistryServices {
   return {
     blobs: new BlobService(parts, cache),
     uploads,
+    contentCache: cache,
     manifests: new ManifestService(parts, cache),
     catalog: new CatalogService(parts),
     deletions: new DeletionService(parts, uploads),

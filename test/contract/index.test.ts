@@ -6,9 +6,11 @@ import { condemnContract, removalContract } from "./index/collecting-contract.ts
 import { absorbContract, unreadableContract } from "./index/comparing-contract.ts";
 import { deleteContract, redoContract } from "./index/deleting-contract.ts";
 import { deletionsContract } from "./index/deletions-contract.ts";
+import { eventsContract } from "./index/events-contract.ts";
 import { fileDriver, memoryDriver } from "./index/fixture.ts";
 import { inspectionContract } from "./index/inspection-contract.ts";
 import { leaseContract } from "./index/leases-contract.ts";
+import { metricsContract } from "./index/metrics-contract.ts";
 import { namesContract } from "./index/names-contract.ts";
 import { pullsContract } from "./index/pulls-contract.ts";
 import { acceptContract, mountContract, uploadContract } from "./index/pushing-contract.ts";
@@ -46,6 +48,8 @@ for (const driver of [memoryDriver, fileDriver]) {
     pullsContract(driver);
     retentionContract(driver);
     queueContract(driver);
+    metricsContract(driver);
+    eventsContract(driver);
     inspectionContract(driver);
     usageContract(driver);
     tokensContract(driver);

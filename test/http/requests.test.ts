@@ -302,6 +302,7 @@ describe("the log", () => {
       "http.request.host": harness.origin.slice(7),
       "http.request.id": textLike(/^[0-9a-f-]{36}$/),
       "http.request.method": "GET",
+      "http.request.referer": "http://from/",
       "http.request.remoteaddr": textLike(/^127\.0\.0\.1:\d+$/),
       "http.request.uri": "/v2/team/app/manifests/v1?x=1",
       "http.request.useragent": "tester/1",

@@ -1,9 +1,8 @@
-// Where the server listens, how it stops, the debug server, and lists too long for memory.
+// Where the server listens, how it stops, and lists too long for memory.
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startDebugServer } from "../../src/http/index.ts";
 import type { Tag } from "../../src/oci/index.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
@@ -96,23 +95,6 @@ describe("stopping", () => {
     await harness.server.stop();
     await connection.closed();
     await harness.server.stop();
-  });
-});
-
-describe("the debug server", () => {
-  test("answers {} while all is well, else 503 and what fails", async () => {
-    const failing: Record<string, string> = {};
-    const listen = { kind: "tcp", hostname: "127.0.0.1", port: 0 } as const;
-    const server = await startDebugServer(listen, { failing: () => failing });
-    const health = () => fetch(`http://127.0.0.1:${server.port}/debug/health`);
-    const well = await health();
-    expect([well.status, await well.text()]).toEqual([200, "{}"]);
-    failing["storagedriver"] = "the disk is gone";
-    const ill = await health();
-    expect(ill.status).toBe(503);
-    expect(await ill.json()).toEqual({ storagedriver: "the disk is gone" });
-    expect((await fetch(`http://127.0.0.1:${server.port}/v2/`)).status).toBe(404);
-    await server.stop();
   });
 });
 

@@ -3,6 +3,7 @@
 // they nothing of it: server and handler alone hold both. How to use it: docs/api.md.
 import type { Env } from "../context.ts";
 import type { Failure } from "../error-response.ts";
+import { nameActor } from "../notified.ts";
 import type { HealthChecks, Logger } from "../ports.ts";
 import { emptyReply, type HeaderFields, jsonReply, type Reply } from "../reply.ts";
 import { ApiError, apiFailureOf } from "./api-error.ts";
@@ -147,6 +148,7 @@ export class Api {
     if (isChange) audited.entry = { ...asked, operation, parameters };
     const grant = await guard(this.#env, { request, operation, parameters });
     audited.user = grant?.user ?? null;
+    nameActor(audited.user);
     const caller = audited.user ?? asked.caller;
     if (isChange) {
       refuseCrossSite(request);

@@ -79,6 +79,7 @@ async function putManifest(env: Env, call: Call, route: ManifestRoute): Promise<
   const algorithm = digestAlgorithm(call.query);
   const contentType = call.request.headers.get("content-type") ?? "";
   const bytes = await readManifestBody(call.request);
+  env.received(bytes.byteLength);
   const accepted = await env.registry.manifests.put({
     repository: route.repository,
     reference,

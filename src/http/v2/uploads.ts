@@ -16,7 +16,7 @@ import type { UploadBody } from "../../registry/registry.ts";
 import type { Call, Endpoint, Env } from "../context.ts";
 import { uploadRange } from "../range.ts";
 import { type Reply, emptyReply } from "../reply.ts";
-import { contentLength, orDrop, uploadBody } from "../request-body.ts";
+import { contentLength, orDrop, type Receiving, uploadBody } from "../request-body.ts";
 import type { RepositoryRoute, UploadRoute } from "../route.ts";
 import { queryValue } from "../target.ts";
 import { digestAlgorithm } from "./manifests.ts";
@@ -80,7 +80,7 @@ async function pushAtOnce(
   const { repository, digest } = push;
   const { caller } = call;
   const { uploads } = env.registry;
-  const body = uploadBody(call.request, env.options.bodySilenceMs);
+  const body = uploadBody(call.request, receivingOf(env));
   const begun = { caller, algorithm: algorithmOf(digest) };
   const { id } = await orDrop(body, () => uploads.begin(repository, begun));
   try {
@@ -130,7 +130,7 @@ async function finishUpload(env: Env, call: Call, route: UploadRoute): Promise<R
 /** A Content-Range that is none is answered as one out of order: with how much is there. */
 async function partOf(env: Env, call: Call, route: UploadRoute): Promise<UploadBody> {
   try {
-    return uploadBody(call.request, env.options.bodySilenceMs);
+    return uploadBody(call.request, receivingOf(env));
   } catch (error) {
     if (!(error instanceof RangeInvalidError)) throw error;
     const { sizeBytes } = await env.registry.uploads.status(route.repository, route.id);
@@ -174,4 +174,8 @@ function created(
     Location: env.locations.blob(call.request, push.repository, digest),
     "Docker-Content-Digest": digest,
   });
+}
+
+function receivingOf({ options, received }: Env): Receiving {
+  return { silenceMs: options.bodySilenceMs, received };
 }

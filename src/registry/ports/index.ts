@@ -30,6 +30,8 @@ import type {
 } from "./bounds.ts";
 import type { CollectionIndex } from "./collection-index.ts";
 import type { ComparisonIndex } from "./comparison-index.ts";
+import type { EventIndex } from "./event-index.ts";
+import type { MetricsIndex } from "./metrics-index.ts";
 import type { DeletionIndex } from "./deletion-index.ts";
 import type { InspectionIndex } from "./inspection-index.ts";
 import type { UsageIndex } from "./usage-index.ts";
@@ -80,8 +82,10 @@ export type * from "./bounds.ts";
 export type * from "./collection-index.ts";
 export type * from "./comparison-index.ts";
 export type * from "./deletion-index.ts";
+export type * from "./event-index.ts";
 export type * from "./facts.ts";
 export type * from "./inspection-index.ts";
+export type * from "./metrics-index.ts";
 export type * from "./pull-index.ts";
 export type * from "./retention-index.ts";
 export type * from "./token-index.ts";
@@ -93,7 +97,9 @@ export interface Index
     CollectionIndex,
     ComparisonIndex,
     DeletionIndex,
+    EventIndex,
     InspectionIndex,
+    MetricsIndex,
     PullIndex,
     RetentionIndex,
     TokenIndex,

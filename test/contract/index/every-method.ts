@@ -13,6 +13,7 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
   const index = named(fixture.index);
   const world = new World({ ...fixture, index });
   const terms = (): ReturnType<World["terms"]> => world.terms();
+  await index.setEventEndpoints(["one", "two"]);
   for (const round of [1, 2]) {
     const upload = { id: `one ${round}`, repository: repo("a"), startedAtMs: 1, terms: terms() };
     await index.beginUpload(upload);
@@ -59,6 +60,7 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
     await index.emptyRepositories(9);
     await collect(index, { nowMs: world.nowMs, untagged: round === 2, foreignGraceMs: 99 });
     await index.isCondemned(blobNo(2));
+    await lookAtMetricsAndEvents(index, round);
     await index.totals();
     await index.newestRedo();
     if (round === 1) await index.startRebuild();
@@ -204,4 +206,21 @@ async function compareAll(world: World, round: number): Promise<void> {
   await index.isComplete();
   await index.setRootId("root");
   await index.rootId();
+}
+
+async function lookAtMetricsAndEvents(index: Index, round: number): Promise<void> {
+  await index.gauges();
+  for (const what of [
+    "repositories",
+    "blob-candidates",
+    "manifest-candidates",
+    "uploads",
+    "events",
+  ] as const) {
+    await index.countPage({ what, after: null, limit: 9 });
+  }
+  const page = await index.nextEvents("one", 9);
+  await index.settleEvents("one", page?.at(-1)?.position ?? 0);
+  await index.queueEvents([]);
+  await index.setEventEndpoints(round === 1 ? ["one"] : []);
 }

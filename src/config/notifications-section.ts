@@ -1,0 +1,90 @@
+// `notifications`: who is told of what happens.
+import { z } from "zod";
+import type { EndpointConfig } from "./config.ts";
+import { defaults } from "./defaults.ts";
+import { notBuilt } from "./not-built.ts";
+import { parseFlag } from "./value-schemas.ts";
+import { duration, flag, natural, oneOf, scalar, text } from "./value-schemas.ts";
+
+const { endpoint: endpointDefaults } = defaults.notifications;
+
+const name = scalar("a name", (value) => (value === "" ? undefined : value));
+const url = scalar("a URL such as https://hooks.example.com/registry", (value) => {
+  const parsed = URL.parse(value);
+  return parsed !== null && /^https?:$/.test(parsed.protocol) ? value : undefined;
+});
+
+const headerValues = z.preprocess(
+  (raw) => (typeof raw === "string" ? [raw] : raw),
+  z.array(
+    scalar("a text without line breaks", (value) => (/[\r\n\0]/.test(value) ? undefined : value)),
+  ),
+);
+
+const action = oneOf("push", "pull", "mount", "delete");
+const mediaType = scalar(`one of ${endpointDefaults.mediaTypes.join(", ")}`, (value) =>
+  endpointDefaults.mediaTypes.find((known) => known === value),
+);
+
+const fields = {
+  name,
+  url,
+  headers: z.record(z.string(), headerValues).default({}),
+  timeout: duration.default(0),
+  threshold: natural.default(0),
+  backoff: duration.default(0),
+  ignoredmediatypes: z.array(text).default([]),
+  ignore: z
+    .strictObject({ mediatypes: z.array(text).default([]), actions: z.array(action).default([]) })
+    .prefault({}),
+  mediatype: mediaType.default(endpointDefaults.mediaTypes[0]),
+};
+
+const enabled = z
+  .strictObject({ ...fields, disabled: flag.optional() })
+  .transform((raw): EndpointConfig => ({
+    name: raw.name,
+    url: raw.url,
+    headers: raw.headers,
+    // As the classic does, 0 takes the default.
+    timeoutMs: raw.timeout > 0 ? raw.timeout : endpointDefaults.timeoutMs,
+    threshold: raw.threshold > 0 ? raw.threshold : endpointDefaults.threshold,
+    backoffMs: raw.backoff > 0 ? raw.backoff : endpointDefaults.backoffMs,
+    ignoredMediaTypes: [...raw.ignoredmediatypes, ...raw.ignore.mediatypes],
+    ignoredActions: raw.ignore.actions,
+    mediaType: raw.mediatype,
+  }));
+
+/** What is switched off need not make sense. */
+const endpoint = z.unknown().transform((raw, context): EndpointConfig | null => {
+  const isMap = typeof raw === "object" && raw !== null && "disabled" in raw;
+  if (isMap && typeof raw.disabled === "string" && parseFlag(raw.disabled) === true) return null;
+  const read = enabled.safeParse(raw);
+  if (read.success) return read.data;
+  for (const issue of read.error.issues) context.issues.push({ ...issue, input: raw } as never);
+  return z.NEVER;
+});
+
+export const notificationsSection = z
+  .strictObject({
+    events: z
+      .strictObject({
+        includereferences: notBuilt("notifications.events.includereferences"),
+      })
+      .optional(),
+    endpoints: z.array(endpoint).default([]),
+  })
+  .prefault({})
+  .transform((raw, context): readonly EndpointConfig[] => {
+    const endpoints = raw.endpoints.filter((one) => one !== null);
+    const names = endpoints.map((one) => one.name);
+    const twice = names.find((one, at) => names.indexOf(one) !== at);
+    if (twice === undefined) return endpoints;
+    context.issues.push({
+      code: "custom",
+      input: twice,
+      path: ["endpoints"],
+      message: "a name of its own for each endpoint, by which the queue knows it",
+    });
+    return z.NEVER;
+  });

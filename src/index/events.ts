@@ -1,0 +1,78 @@
+// The queue of events. Bounded: of more than can be kept, the oldest go, so an endpoint that is away for
+// days costs no more than this. Which change leaves which event: event-tellers.ts.
+import type { QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
+import type { Sql } from "./sql.ts";
+
+/** Some 30 MB. */
+export const eventsMax = 50_000;
+/** A busy registry is pulled from thousands of times a second: that must not push changes out. */
+export const waitingWithPullsMax = 10_000;
+
+export function isAnybodyToBeTold(sql: Sql): boolean {
+  return sql.has("SELECT 1 FROM event_endpoints LIMIT 1");
+}
+
+export function queueEvents(sql: Sql, events: readonly RegistryEvent[]): boolean {
+  if (!isAnybodyToBeTold(sql) || waiting(sql) + events.length > waitingWithPullsMax) return false;
+  addEvents(sql, events);
+  return true;
+}
+
+function waiting(sql: Sql): number {
+  // Two statements: asked for both at once, SQLite walks the table.
+  const first = sql.get<{ id: number | null }>("SELECT min(id) AS id FROM events")?.id ?? null;
+  const last = sql.get<{ id: number | null }>("SELECT max(id) AS id FROM events")?.id ?? null;
+  return first === null || last === null ? 0 : last - first + 1;
+}
+
+export function addEvents(sql: Sql, events: readonly RegistryEvent[]): void {
+  let last = 0;
+  for (const event of events) {
+    last = sql.insert("INSERT INTO events (event) VALUES (?)", JSON.stringify(event));
+  }
+  if (last > eventsMax) sql.run("DELETE FROM events WHERE id <= ?", last - eventsMax);
+}
+
+export function setEventEndpoints(sql: Sql, names: readonly string[]): void {
+  const wanted = JSON.stringify(names);
+  sql.run("DELETE FROM event_endpoints WHERE name NOT IN (SELECT value FROM json_each(?))", wanted);
+  sql.run(
+    `INSERT OR IGNORE INTO event_endpoints (name, position)
+     SELECT value, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
+     FROM json_each(?)`,
+    wanted,
+  );
+  forgetSettled(sql);
+}
+
+export function nextEvents(sql: Sql, endpoint: string, limit: number): QueuedEvent[] | null {
+  const known = sql.get<{ position: number }>(
+    "SELECT position FROM event_endpoints WHERE name = ?",
+    endpoint,
+  );
+  if (known === null) return null;
+  return sql
+    .all<{ id: number; event: string }>(
+      "SELECT id, event FROM events WHERE id > ? ORDER BY id LIMIT ?",
+      known.position,
+      limit,
+    )
+    .map(({ id, event }) => ({ position: id, event: JSON.parse(event) as RegistryEvent }));
+}
+
+export function settleEvents(sql: Sql, endpoint: string, position: number): void {
+  sql.run(
+    "UPDATE event_endpoints SET position = max(position, ?) WHERE name = ?",
+    position,
+    endpoint,
+  );
+  forgetSettled(sql);
+}
+
+/** What everybody has had, or nobody wants. Positions never begin anew (AUTOINCREMENT). */
+function forgetSettled(sql: Sql): void {
+  sql.run(
+    `DELETE FROM events WHERE id <=
+       coalesce((SELECT min(position) FROM event_endpoints), (SELECT max(id) FROM events))`,
+  );
+}

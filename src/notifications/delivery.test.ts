@@ -1,0 +1,172 @@
+// One endpoint's loop: order, what is left out, how long it waits, what it says. Time is the test's.
+import { afterEach, describe, expect, test } from "bun:test";
+import type { EventIndex, QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
+import { blobNo, repo } from "../../test/contract/index/world.ts";
+import { Delivery, type EndpointOptions } from "./delivery.ts";
+
+const event = (n: number, more: Partial<RegistryEvent> = {}): QueuedEvent => ({
+  position: n,
+  event: {
+    id: `id-${n}`,
+    atMs: 1_700_000_000_000 + n,
+    action: "push",
+    what: "blob",
+    repository: repo("a"),
+    digest: blobNo(n),
+    tag: null,
+    mediaType: "application/octet-stream",
+    sizeBytes: n,
+    fromRepository: null,
+    origin: null,
+    ...more,
+  },
+});
+
+interface Message {
+  readonly id: string;
+  readonly headers: Headers;
+}
+
+class World implements Disposable {
+  queue: QueuedEvent[] | null = [];
+  readonly settled: number[] = [];
+  readonly slept: number[] = [];
+  readonly messages: Message[] = [];
+  readonly said: string[] = [];
+  registrations = 0;
+  status: (attempt: number) => number = () => 200;
+  #attempts = 0;
+  readonly #server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => {
+      const { events } = (await request.json()) as { events: { id: string }[] };
+      this.#attempts += 1;
+      const status = this.status(this.#attempts);
+      if (status < 400) this.messages.push({ id: events[0]?.id ?? "", headers: request.headers });
+      return new Response("", { status });
+    },
+  });
+
+  /** Runs until it has slept so many times. */
+  async run(sleeps: number, more: Partial<EndpointOptions> = {}): Promise<void> {
+    const enough = Promise.withResolvers<void>();
+    const index: EventIndex = {
+      setEventEndpoints: () => Promise.resolve(),
+      queueEvents: () => Promise.resolve(true),
+      nextEvents: () => Promise.resolve(this.queue?.slice(0, 100) ?? null),
+      settleEvents: (_name, upTo) => {
+        this.settled.push(upTo);
+        this.queue = this.queue?.filter(({ position }) => position > upTo) ?? null;
+        return Promise.resolve();
+      },
+    };
+    const delivery = new Delivery(
+      {
+        index,
+        source: { addr: "r:5000", instanceId: "i" },
+        register: () => {
+          this.registrations += 1;
+          this.queue = [];
+          return Promise.resolve();
+        },
+        log: {
+          info: (text) => void this.said.push(text),
+          warn: (text) => void this.said.push(text),
+        },
+        sleep: async (ms, signal) => {
+          this.slept.push(ms);
+          if (this.slept.length < sleeps) return;
+          enough.resolve();
+          // Until it is stopped.
+          await new Promise((resolve) => {
+            signal.addEventListener("abort", resolve);
+          });
+        },
+      },
+      {
+        name: "one",
+        url: `http://me:pass%20word@127.0.0.1:${this.#server.port}/hook`,
+        headers: { "X-One": ["a", "b"] },
+        timeoutMs: 1_000,
+        threshold: 3,
+        backoffMs: 1_000,
+        ignoredMediaTypes: [],
+        ignoredActions: [],
+        mediaType: "application/x",
+        ...more,
+      },
+    );
+    delivery.start();
+    await enough.promise;
+    await delivery.stop();
+  }
+
+  [Symbol.dispose](): void {
+    void this.#server.stop(true);
+  }
+}
+
+let world = new World();
+afterEach(() => {
+  world[Symbol.dispose]();
+  world = new World();
+});
+
+describe("a delivery", () => {
+  test("sends in order, with the headers that are asked for, and settles what was sent", async () => {
+    world.queue = [event(1), event(2), event(5)];
+    await world.run(1);
+    expect(world.messages.map(({ id }) => id)).toEqual(["id-1", "id-2", "id-5"]);
+    expect(world.settled).toEqual([5]);
+    const { headers } = world.messages[0] ?? { headers: new Headers() };
+    expect(headers.get("content-type")).toBe("application/x");
+    expect(headers.get("x-one")).toBe("a, b");
+    expect(headers.get("authorization")).toBe(`Basic ${btoa("me:pass word")}`);
+  });
+
+  test("leaves out what is ignored, and settles it all the same", async () => {
+    world.queue = [
+      event(1, { action: "pull" }),
+      event(2, { mediaType: "a/b" }),
+      event(3, { action: "delete", mediaType: null }),
+    ];
+    await world.run(1, { ignoredActions: ["pull"], ignoredMediaTypes: ["a/b"] });
+    expect(world.messages.map(({ id }) => id)).toEqual(["id-3"]);
+    expect(world.settled).toEqual([3]);
+  });
+
+  test("tries again, from the threshold on less and less often; says so once, and when it is over", async () => {
+    world.queue = [event(1), event(2)];
+    world.status = (attempt) => (attempt <= 6 ? 503 : 200);
+    await world.run(7);
+    expect(world.slept).toEqual([100, 100, 1_000, 2_000, 4_000, 8_000, 500]);
+    expect(world.messages.map(({ id }) => id)).toEqual(["id-1", "id-2"]);
+    expect(world.said).toEqual([
+      "endpoint one could not be notified, its events wait: it answers 503",
+      "endpoint one takes notifications again",
+    ]);
+    expect(world.said.join()).not.toContain("pass");
+  });
+
+  test("what was sent before a failure is not sent again", async () => {
+    world.queue = [event(1), event(2), event(3)];
+    world.status = (attempt) => (attempt === 3 ? 500 : 200);
+    await world.run(2);
+    expect(world.settled).toEqual([2, 3]);
+    expect(world.messages.map(({ id }) => id)).toEqual(["id-1", "id-2", "id-3"]);
+  });
+
+  test("waits a minute at most", async () => {
+    world.queue = [event(1)];
+    world.status = () => 500;
+    await world.run(14);
+    expect(world.slept.at(-1)).toBe(60_000);
+  });
+
+  test("an index that was built anew is told again who is to be notified", async () => {
+    world.queue = null;
+    await world.run(1);
+    expect(world.registrations).toBe(1);
+  });
+});

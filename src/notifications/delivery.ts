@@ -1,0 +1,158 @@
+// Sends one endpoint its events, in order, one at a time, again and again until it takes them. The queue is
+// in the index, so a restart goes on where it stopped; the last page may be sent twice, with the same ids.
+// Nobody waits for it: an endpoint that is away costs nothing but its own place in the queue.
+import type { EventIndex, QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
+import { envelopeOf, type EventSource } from "./envelope.ts";
+
+export interface EndpointOptions {
+  readonly name: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly timeoutMs: number;
+  readonly threshold: number;
+  readonly backoffMs: number;
+  readonly ignoredMediaTypes: readonly string[];
+  readonly ignoredActions: readonly string[];
+  /** Of the envelope. */
+  readonly mediaType: string;
+}
+
+export interface DeliveryParts {
+  readonly index: EventIndex;
+  readonly source: EventSource;
+  /** Makes the index queue for all endpoints (again: an index that was built anew knows none). */
+  readonly register: () => Promise<void>;
+  readonly log: {
+    readonly info: (message: string) => void;
+    readonly warn: (message: string) => void;
+  };
+  /** Resolves after that long, or when the signal is aborted. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+const pageMax = 100;
+/** How often it is asked whether there is something new: one look-up. */
+const pollMs = 500;
+/** Between two tries while the threshold is not reached. */
+const retryMs = 100;
+const backoffMsMax = 60_000;
+
+export class Delivery {
+  readonly #parts: DeliveryParts;
+  readonly #options: EndpointOptions;
+  readonly #stopped = new AbortController();
+  #failures = 0;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: DeliveryParts, options: EndpointOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  /** What is being sent is given up, and sent again after the next start. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped;
+    const { sleep } = this.#parts;
+    while (!signal.aborted) {
+      const waitMs = await this.#round();
+      if (waitMs > 0) await sleep(waitMs, signal);
+    }
+  }
+
+  /** Sends a page; how long to wait then. */
+  async #round(): Promise<number> {
+    const { index, register } = this.#parts;
+    const { name } = this.#options;
+    try {
+      const page = await index.nextEvents(name, pageMax);
+      if (page === null) await register();
+      if (page === null || page.length === 0) return pollMs;
+      const { upTo, waitMs } = await this.#sendAll(page);
+      if (upTo !== null) await index.settleEvents(name, upTo);
+      return waitMs;
+    } catch {
+      // The index is busy or being built anew: it says so itself, and the queue waits.
+      return pollMs;
+    }
+  }
+
+  async #sendAll(
+    page: readonly QueuedEvent[],
+  ): Promise<{ readonly upTo: number | null; readonly waitMs: number }> {
+    let upTo: number | null = null;
+    for (const { position, event } of page) {
+      if (this.#isWanted(event) && !(await this.#isSent(event))) {
+        return { upTo, waitMs: this.#waitMs() };
+      }
+      upTo = position;
+    }
+    return { upTo, waitMs: 0 };
+  }
+
+  #isWanted(event: RegistryEvent): boolean {
+    const { ignoredActions, ignoredMediaTypes } = this.#options;
+    if (ignoredActions.includes(event.action)) return false;
+    return event.mediaType === null || !ignoredMediaTypes.includes(event.mediaType);
+  }
+
+  async #isSent(event: RegistryEvent): Promise<boolean> {
+    try {
+      await this.#send(event);
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return false;
+      this.#failures += 1;
+      if (this.#failures === 1) {
+        const why = error instanceof Error ? error.message : String(error);
+        this.#parts.log.warn(
+          `endpoint ${this.#options.name} could not be notified, its events wait: ${why}`,
+        );
+      }
+      return false;
+    }
+    if (this.#failures > 0) {
+      this.#parts.log.info(`endpoint ${this.#options.name} takes notifications again`);
+    }
+    this.#failures = 0;
+    return true;
+  }
+
+  async #send(event: RegistryEvent): Promise<void> {
+    const { headers, mediaType, timeoutMs, url } = this.#options;
+    const sent = new Headers({ "Content-Type": mediaType });
+    for (const [name, values] of Object.entries(headers)) {
+      for (const value of values) sent.append(name, value);
+    }
+    const target = new URL(url);
+    const login = `${decodeURIComponent(target.username)}:${decodeURIComponent(target.password)}`;
+    if (login !== ":" && !sent.has("authorization")) {
+      sent.set("authorization", `Basic ${Buffer.from(login).toString("base64")}`);
+    }
+    target.username = "";
+    target.password = "";
+    const response = await fetch(target, {
+      method: "POST",
+      headers: sent,
+      body: envelopeOf(event, this.#parts.source),
+      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#stopped.signal]),
+    });
+    await response.body?.cancel();
+    if (response.status >= 400) throw new Error(`it answers ${response.status}`);
+  }
+
+  /** Short at first; from the threshold on longer and longer. */
+  #waitMs(): number {
+    const { backoffMs, threshold } = this.#options;
+    const beyond = this.#failures - threshold;
+    if (beyond < 0) return Math.min(retryMs, backoffMs);
+    return Math.min(backoffMsMax, backoffMs * 2 ** Math.min(beyond, 20));
+  }
+}

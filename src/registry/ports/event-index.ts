@@ -1,0 +1,46 @@
+// The queue of events for those who are to be notified. An event of a change is written in the change's
+// own transaction; what was taken out is forgotten only when every endpoint has had it.
+import type { Digest, RepositoryName, Tag } from "../../oci/index.ts";
+import type { RequestOrigin } from "./request-origin.ts";
+
+export interface RegistryEvent {
+  /** Random; the same whenever it is sent again. */
+  readonly id: string;
+  readonly atMs: number;
+  readonly action: "push" | "pull" | "mount" | "delete";
+  /** `repository`: all of one was deleted. */
+  readonly what: "manifest" | "blob" | "tag" | "repository";
+  readonly repository: RepositoryName;
+  readonly digest: Digest | null;
+  readonly tag: Tag | null;
+  /** Null of what was deleted, as the size is. */
+  readonly mediaType: string | null;
+  readonly sizeBytes: number | null;
+  /** Of a mount. */
+  readonly fromRepository: RepositoryName | null;
+  /** Null: of no request. */
+  readonly origin: RequestOrigin | null;
+}
+
+export interface QueuedEvent {
+  /** Ascending. */
+  readonly position: number;
+  readonly event: RegistryEvent;
+}
+
+export interface EventIndex {
+  /**
+   * From now on events are queued for these endpoints, and for no other. One that is new gets what
+   * happens from now on; one that is not asked for any more gets nothing. None: nothing is queued.
+   */
+  setEventEndpoints(names: readonly string[]): Promise<void>;
+  /** The oldest that the endpoint has not had; null: no such endpoint (the index was built anew). */
+  nextEvents(endpoint: string, limit: number): Promise<readonly QueuedEvent[] | null>;
+  /** The endpoint has had all up to this one. Idempotent; never goes back. */
+  settleEvents(endpoint: string, position: number): Promise<void>;
+  /**
+   * Of what changes nothing: pulls. Nothing is kept when nobody is to be notified, or while so many events
+   * wait already that these would take the place of changes. Whether they were kept.
+   */
+  queueEvents(events: readonly RegistryEvent[]): Promise<boolean>;
+}

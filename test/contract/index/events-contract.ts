@@ -1,0 +1,186 @@
+// The queue of events: there is one exactly when its change is, for everybody who asked for it, once.
+import { describe, expect, test } from "bun:test";
+import type { Index, RegistryEvent } from "../../../src/registry/ports/index.ts";
+import { type RequestOrigin, requestOrigin } from "../../../src/registry/ports/request-origin.ts";
+import type { IndexDriver } from "./fixture.ts";
+import { worldOf } from "./harness.ts";
+import { blobNo, repo, tag } from "./world.ts";
+
+async function taken(index: Index, endpoint: string): Promise<RegistryEvent[]> {
+  const events: RegistryEvent[] = [];
+  for (;;) {
+    const page = await index.nextEvents(endpoint, 3);
+    const last = page?.at(-1);
+    if (page === null || last === undefined) return events;
+    events.push(...page.map(({ event }) => event));
+    await index.settleEvents(endpoint, last.position);
+  }
+}
+
+const told = ({ action, what, repository, digest, tag: name }: RegistryEvent): unknown[] => [
+  action,
+  what,
+  repository,
+  digest,
+  name,
+];
+
+const origin: RequestOrigin = {
+  requestId: "r1",
+  addr: "127.0.0.1:1",
+  host: "r.example",
+  method: "PUT",
+  userAgent: "x",
+  user: "alice",
+  base: "http://r.example/v2/",
+};
+
+export function eventsContract(driver: IndexDriver): void {
+  describe("events", () => {
+    const world = worldOf(driver);
+
+    test("nobody asked: nothing is queued, and an endpoint gets what happens from then on", async () => {
+      const { index } = world();
+      await world().upload("a", 1);
+      expect(await index.nextEvents("one", 9)).toBeNull();
+      await index.setEventEndpoints(["one"]);
+      expect(await index.nextEvents("one", 9)).toEqual([]);
+      await world().upload("a", 2);
+      await index.setEventEndpoints(["one", "two"]);
+      await world().upload("a", 3);
+      const digests = async (name: string) => (await taken(index, name)).map((one) => one.digest);
+      expect(await digests("one")).toEqual([blobNo(2), blobNo(3)]);
+      expect(await digests("two")).toEqual([blobNo(3)]);
+      expect(await digests("two")).toEqual([]);
+    });
+
+    test("of each change, with what it was; of what was refused or changed nothing, none", async () => {
+      const { index } = world();
+      await index.setEventEndpoints(["one"]);
+      await world().upload("a", 1);
+      await index.mountBlob({
+        digest: blobNo(1),
+        from: repo("a"),
+        to: repo("b"),
+        terms: world().terms(),
+      });
+      await index.mountBlob({
+        digest: blobNo(9),
+        from: repo("a"),
+        to: repo("b"),
+        terms: world().terms(),
+      });
+      const refused = await world().put("a", { config: blobNo(77), tags: ["x"] });
+      expect(refused.outcome.accepted).toBe(false);
+      const { digest } = await world().put("a", { config: blobNo(1), tags: ["x", "y"] });
+      const other = await world().put("a", {
+        config: blobNo(1),
+        more: { annotations: { n: "1" } },
+      });
+      const { nowMs } = world();
+      expect(await index.deleteTag(repo("a"), tag("y"), nowMs)).toBe("deleted");
+      expect(await index.deleteTag(repo("a"), tag("y"), nowMs)).toBe("unknown");
+      await index.deleteManifest(repo("a"), digest, nowMs);
+      await index.deleteManifest(repo("a"), digest, nowMs);
+      await world().deleteRestorably(repo("a"), other.digest);
+      await index.unlinkBlob(repo("b"), blobNo(1), nowMs);
+      const events = await taken(index, "one");
+      expect(events.map(told)).toEqual([
+        ["push", "blob", "a", blobNo(1), null],
+        ["mount", "blob", "b", blobNo(1), null],
+        ["push", "manifest", "a", digest, "x"],
+        ["push", "manifest", "a", digest, "y"],
+        ["push", "manifest", "a", other.digest, null],
+        ["delete", "tag", "a", null, "y"],
+        ["delete", "manifest", "a", digest, null],
+        ["delete", "manifest", "a", other.digest, null],
+        ["delete", "blob", "b", blobNo(1), null],
+      ]);
+      expect(events[1]?.fromRepository).toBe(repo("a"));
+      expect(events[0]?.sizeBytes).toBe(1);
+      expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+    });
+
+    test("of deletions that can be undone, one each; of a repository one, at its end", async () => {
+      const { index } = world();
+      const one = await world().image("a", { blobs: [1], tags: ["x", "y"] });
+      const two = await world().image("a", { blobs: [2], tags: ["z"] });
+      await index.setEventEndpoints(["one"]);
+      const deletion = {
+        nowMs: world().nowMs,
+        deletedBy: "alice",
+        reason: "client",
+        isRestorable: true,
+      } as const;
+      await index.deleteTagRestorably({ repository: repo("a"), tag: tag("x") }, deletion);
+      await index.deleteTagRestorably({ repository: repo("a"), tag: tag("x") }, deletion);
+      await index.deleteImage({ repository: repo("a"), digest: two }, deletion);
+      await index.deleteImage({ repository: repo("a"), digest: two }, deletion);
+      while ((await index.deleteRepository(repo("a"), deletion)).more);
+      expect((await taken(index, "one")).map(told)).toEqual([
+        ["delete", "tag", "a", null, "x"],
+        ["delete", "manifest", "a", two, null],
+        ["delete", "repository", "a", null, null],
+      ]);
+      expect(one).not.toBe(two);
+    });
+
+    test("they name the request, where there was one", async () => {
+      const { index } = world();
+      await index.setEventEndpoints(["one"]);
+      await requestOrigin.run(origin, () => world().upload("a", 1));
+      await world().upload("a", 2);
+      const events = await taken(index, "one");
+      expect(events.map((event) => event.origin)).toEqual([origin, null]);
+    });
+
+    test("who has had one never gets it again; who has not keeps it; who is gone keeps nothing", async () => {
+      const { index } = world();
+      await index.setEventEndpoints(["fast", "slow"]);
+      for (const n of [1, 2, 3]) await world().upload("a", n);
+      expect(await taken(index, "fast")).toHaveLength(3);
+      const slow = await index.nextEvents("slow", 9);
+      expect(slow).toHaveLength(3);
+      await index.settleEvents("slow", slow?.[1]?.position ?? 0);
+      // An older answer that comes late takes nothing back.
+      await index.settleEvents("slow", slow?.[0]?.position ?? 0);
+      expect(await index.nextEvents("slow", 9)).toEqual(slow?.slice(2) ?? []);
+      await index.setEventEndpoints([]);
+      expect(await index.nextEvents("slow", 9)).toBeNull();
+      await index.setEventEndpoints(["slow"]);
+      expect(await index.nextEvents("slow", 9)).toEqual([]);
+      await world().upload("a", 4);
+      expect(await taken(index, "slow")).toHaveLength(1);
+    });
+
+    test("a rebuild of the facts leaves the queue alone", async () => {
+      const { index } = world();
+      await index.setEventEndpoints(["one"]);
+      await world().upload("a", 1);
+      await index.startRebuild();
+      expect(await taken(index, "one")).toHaveLength(1);
+      await index.markComplete();
+    });
+
+    test("pulls are queued while somebody is to be told, and only then", async () => {
+      const { index } = world();
+      const pull: RegistryEvent = {
+        id: "1",
+        atMs: 5,
+        action: "pull",
+        what: "manifest",
+        repository: repo("a"),
+        digest: blobNo(1),
+        tag: tag("x"),
+        mediaType: "a/b",
+        sizeBytes: 7,
+        fromRepository: null,
+        origin,
+      };
+      await index.queueEvents([pull]);
+      await index.setEventEndpoints(["one"]);
+      await index.queueEvents([pull, { ...pull, id: "2" }]);
+      expect(await taken(index, "one")).toEqual([pull, { ...pull, id: "2" }]);
+    });
+  });
+}
