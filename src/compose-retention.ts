@@ -41,6 +41,7 @@ export function retentionOf(
     pause: pauseFor,
     pulls: pulls ?? { settle: () => Promise.resolve(), isWaiting: () => false },
     isProtected: (repository, tag) => bounds.immutableRuleOf(repository, tag) !== null,
+    immutableIn: (repository) => bounds.immutableIn(repository),
     followTree: () => {
       follower.wake();
     },

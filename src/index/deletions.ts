@@ -58,8 +58,9 @@ export function heldDigests(sql: Sql, page: HeldPage): HeldDigest[] {
     .all<{ deletedAtMs: number; id: number; digest: Uint8Array }>(
       `SELECT d.deleted_at AS deletedAtMs, d.id, h.digest
        FROM deletions d CROSS JOIN deletion_holds h ON h.deletion_id = d.id
-       WHERE d.deleted_at > ?1 AND d.deleted_at <= ?2 AND d.deleted_at >= ?3
-         AND (d.deleted_at, d.id, h.digest) > (?3, ?4, ?5)
+         AND h.digest > CASE WHEN d.deleted_at = ?3 AND d.id = ?4 THEN ?5 ELSE x'' END
+       WHERE d.deleted_at > max(?1, ?3 - 1) AND d.deleted_at <= ?2
+         AND (d.deleted_at > ?3 OR d.id >= ?4)
        ORDER BY d.deleted_at, d.id, h.digest LIMIT ?6`,
       page.deletedAfterMs,
       page.deletedBeforeMs,

@@ -61,7 +61,7 @@ function outcomeOf(plan: Plan | RestoreOutcome): RestoreOutcome {
 }
 
 function planRestore(sql: Sql, restore: Restore): Plan | RestoreOutcome {
-  const record = readRecord(sql, restore.id);
+  const record = readRecord(sql, restore);
   if (record === null) return { outcome: "unknown" };
   const repositoryId = findRepository(sql, record.repository) ?? noRepository;
   const { tags, taken } = planTags(sql, { record, repositoryId, restore });
@@ -73,25 +73,40 @@ function planRestore(sql: Sql, restore: Restore): Plan | RestoreOutcome {
   return { record, manifests: returning.manifests, tags, taken, leftOut };
 }
 
-function readRecord(sql: Sql, id: number): Record | null {
+/** Null: there is none, or not as it was when what it holds was read. */
+function readRecord(sql: Sql, { id, ownId }: Restore): Record | null {
   const row = sql.get<{ repository: RepositoryName; digest: Uint8Array; tag: Tag | "" }>(
     "SELECT repository, digest, tag FROM deletions WHERE id = ?",
     id,
   );
   if (row === null) return null;
-  const holds = sql.all<{ digest: Uint8Array; linked: number }>(
-    "SELECT digest, linked FROM deletion_holds WHERE deletion_id = ?",
-    id,
-  );
+  const digest = digestFromBytes(row.digest);
+  if (ownId !== undefined && row.tag !== "") {
+    if (findRecord(sql, { ...row, digest, tag: "" }) !== ownId) return null;
+  }
+  const linked = new Map<Digest, boolean>();
+  for (const one of new Set([id, ownId ?? id])) readHolds(sql, one, linked);
   return {
     id,
     ...row,
-    digest: digestFromBytes(row.digest),
-    linked: new Map(holds.map(({ digest, linked }) => [digestFromBytes(digest), linked === 1])),
+    digest,
+    linked,
     tags: sql
       .all<{ tag: Tag }>("SELECT tag FROM deletion_tags WHERE deletion_id = ? ORDER BY tag", id)
       .map(({ tag }) => tag),
   };
+}
+
+/** Adds to what is known of each: whether there was a layer link to it. */
+function readHolds(sql: Sql, id: number, linked: Map<Digest, boolean>): void {
+  const holds = sql.all<{ digest: Uint8Array; linked: number }>(
+    "SELECT digest, linked FROM deletion_holds WHERE deletion_id = ?",
+    id,
+  );
+  for (const hold of holds) {
+    const digest = digestFromBytes(hold.digest);
+    linked.set(digest, hold.linked === 1 || linked.get(digest) === true);
+  }
 }
 
 /** A tag that names something else by now is not moved, unless that is asked for. */

@@ -277,8 +277,9 @@ function removeTag(
   { repository, deletion, tally }: Removing,
   { tag, digest }: { readonly tag: Tag; readonly digest: Digest },
 ): void {
-  deleteTagRestorably(sql, { repository, tag, expected: digest }, deletion);
-  tally.tags += 1;
+  const { outcome } = deleteTagRestorably(sql, { repository, tag, expected: digest }, deletion);
+  // An immutable one stays: no rule lets such a tag go, but one may be attached to what goes.
+  if (outcome === "deleted") tally.tags += 1;
 }
 
 /** Nothing has been pushed or pulled that the judgement did not know of. */

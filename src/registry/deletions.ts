@@ -81,7 +81,7 @@ export class DeletionService {
     this.requireAllowed();
     const { repository, digest } = image;
     // Which tags and indexes lead to what would go with it is to be known (INV-8).
-    await this.#parts.treeLookup()?.repository(repository);
+    await this.#parts.treeLookup()?.everything(repository);
     const deletion = this.#deletionBy(repository, deleter);
     const deleted = await this.#parts.index.deleteImage(image, deletion);
     if (deleted.held !== undefined) throw heldError(repository, deleted.held);
@@ -103,7 +103,7 @@ export class DeletionService {
   ): Promise<WholeDeletion> {
     this.requireAllowed();
     const { index, followTree } = this.#parts;
-    await this.#parts.treeLookup()?.repository(repository);
+    await this.#parts.treeLookup()?.everything(repository);
     await this.requireNotHeld({ repository, tag: null, digest: null });
     const whole = { images: 0, manifests: 0, tags: 0 };
     const uploads = await this.#endUploads(repository);
@@ -117,13 +117,13 @@ export class DeletionService {
           repository,
           this.#deletionBy(repository, deleter),
         );
+        followTree();
         // It has come since this was asked.
         if (page.held !== undefined) throw heldError(repository, page.held);
         whole.images += page.images;
         whole.manifests += page.manifests;
         whole.tags += page.tags;
         ({ more } = page);
-        followTree();
       }
     } finally {
       // What has gone by then is gone, also when the rest is refused or fails.
@@ -148,13 +148,13 @@ export class DeletionService {
     readonly repository: RepositoryName;
     readonly digest: Digest;
   }): Promise<ImageDeletion> {
-    await this.#parts.treeLookup()?.repository(image.repository);
+    await this.#parts.treeLookup()?.everything(image.repository);
     return await this.#parts.index.previewImageDeletion(image, this.#parts.clock.now());
   }
 
   /** What `deleteRepository` would do now, images and uploads not counted, and tags up to 10,000. */
   async previewRepository(repository: RepositoryName): Promise<WholeDeletion> {
-    await this.#parts.treeLookup()?.repository(repository);
+    await this.#parts.treeLookup()?.everything(repository);
     const found = await this.#parts.index.previewRepositoryDeletion(repository);
     const counts = found ?? { manifests: 0, tags: 0 };
     const outcome = found === null ? "unknown" : "deleted";

@@ -187,8 +187,9 @@ export class ManifestService implements Manifests {
         terms: leaseTerms(this.#parts, caller),
       });
       if (outcome.accepted) return outcome.near ?? [];
-      // Refused in a race with a removal: bytes that no fact speaks of do not stay (still excluded).
-      if (known === null && !(await index.isCondemned(digest))) {
+      // Refused: bytes that no fact speaks of do not stay (still excluded). Those that were there before
+      // are not ours to take: the index may not have seen yet who pushed them (INV-8).
+      if (known === null && there === null && !(await index.isCondemned(digest))) {
         await storage.remove(blobDataPath(digest));
       }
       if (outcome.denied !== undefined) throw deniedError(repository, outcome.denied);
@@ -270,8 +271,8 @@ export class ManifestService implements Manifests {
   ): Promise<DeleteOutcome> {
     const { index, clock, bounds } = this.#parts;
     const immutable = bounds?.immutableIn(repository) ?? [];
-    // Which tags the tree has is known before one of them could lose what it names (INV-8).
-    if (immutable.length > 0) await this.#parts.treeLookup()?.repository(repository);
+    // Which tags and indexes the tree has is known before one could lose what it names (INV-8).
+    if (immutable.length > 0) await this.#parts.treeLookup()?.everything(repository);
     const nowMs = clock.now();
     const deletion = { nowMs, deletedBy, reason: "client", immutable };
     const { outcome, held } = this.#isKept

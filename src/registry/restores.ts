@@ -133,11 +133,16 @@ export class RestoreService {
     const { index, treeLookup, followTree } = this.#parts;
     // A tag that somebody else has pushed to the tree meanwhile is taken (INV-8).
     for (const tag of deletion.tags) await treeLookup()?.manifest(deletion.repository, tag);
+    // Of very many it names only the first.
+    if (deletion.tagCount > deletion.tags.length) {
+      await treeLookup()?.repository(deletion.repository);
+    }
     const { actor, forceTags, dryRun } = options;
     const terms = leaseTerms(this.#parts, actor.caller);
     const bounds = this.#parts.bounds?.of(deletion.repository) ?? noBounds;
-    const held = await this.#readHeld(deletion);
-    const restore = { id: deletion.id, ...held, forceTags, bounds, terms };
+    const ownId = await this.#ownIdOf(deletion);
+    const held = await this.#readHeld(deletion, ownId);
+    const restore = { id: deletion.id, ownId, ...held, forceTags, bounds, terms };
     const outcome = dryRun
       ? await index.previewRestore(restore)
       : await index.restoreDeletion(restore);
@@ -146,32 +151,49 @@ export class RestoreService {
     return outcome;
   }
 
-  /** Everything that the deletion holds, as its bytes say. */
+  /** A tag brings its manifest back: with all that has gone with the manifest since, a signature say. */
+  async #ownIdOf({ what, repository, digest }: DeletionEntry): Promise<number | null> {
+    if (what !== "tag") return null;
+    const own = await this.#parts.index.findDeletion({ repository, digest });
+    return own.outcome === "found" && own.deletion.what !== "tag" ? own.deletion.id : null;
+  }
+
+  /** Everything that the deletion holds, and that of its manifest, as its bytes say. */
   async #readHeld(
     deletion: DeletionEntry,
+    ownId: number | null,
   ): Promise<{ readonly manifests: readonly HeldManifest[]; readonly lost: readonly Digest[] }> {
     const manifests: HeldManifest[] = [];
     const lost: Digest[] = [];
+    const seen = new Set<Digest>();
     let references = 0;
-    for (let after: Digest | null = null; ;) {
-      const page: readonly { digest: Digest; mediaType: string }[] =
-        await this.#parts.index.heldManifests(deletion.id, { after, limit: heldPageMax });
-      for (const one of page) {
-        const manifest = await this.#readManifest(one);
-        if (manifest === null) {
-          lost.push(one.digest);
-          continue;
-        }
-        manifests.push(manifest);
-        references += manifest.manifest.references.length;
-        if (references > referencesMax) throw tooLarge(deletion);
+    for await (const one of this.#heldBy(ownId === null ? [deletion.id] : [deletion.id, ownId])) {
+      if (seen.has(one.digest)) continue;
+      seen.add(one.digest);
+      const manifest = await this.#readManifest(one);
+      if (manifest === null) {
+        lost.push(one.digest);
+        continue;
       }
-      after = page.length < heldPageMax ? null : (page.at(-1)?.digest ?? null);
-      if (after === null) break;
+      manifests.push(manifest);
+      references += manifest.manifest.references.length;
+      if (references > referencesMax) throw tooLarge(deletion);
     }
     const required = new Set(manifests.flatMap((one) => one.required));
     for (const { digest } of manifests) required.delete(digest);
     return { manifests, lost: [...lost, ...(await this.#withoutBytes([...required]))] };
+  }
+
+  async *#heldBy(ids: readonly number[]): AsyncGenerator<{ digest: Digest; mediaType: string }> {
+    for (const id of ids) {
+      for (let after: Digest | null = null; ;) {
+        const page: readonly { digest: Digest; mediaType: string }[] =
+          await this.#parts.index.heldManifests(id, { after, limit: heldPageMax });
+        yield* page;
+        after = page.length < heldPageMax ? null : (page.at(-1)?.digest ?? null);
+        if (after === null) break;
+      }
+    }
   }
 
   /** Null: its bytes are gone, altered, or no manifest. */

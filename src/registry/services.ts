@@ -21,7 +21,10 @@ export interface Reports {
 export interface TreeLookup {
   manifest(repository: RepositoryName, reference: Reference): Promise<boolean>;
   blob(repository: RepositoryName, digest: Digest): Promise<boolean>;
+  /** Its tags. */
   repository(repository: RepositoryName): Promise<boolean>;
+  /** Its tags and manifests: all that leads to anything in it. */
+  everything(repository: RepositoryName): Promise<boolean>;
 }
 
 export interface ServiceParts {

@@ -5,6 +5,7 @@ import { digestAlgorithms, type RepositoryName } from "../oci/index.ts";
 import {
   repositoriesRoot,
   repositoryDirectory,
+  revisionsDirectory,
   tagsDirectory,
   treePlacePath,
 } from "../storage/layout.ts";
@@ -157,7 +158,7 @@ function repositorySubdirectories(repository: RepositoryName): string[] {
   const directory = repositoryDirectory(repository);
   return [
     ...digestAlgorithms.map((algorithm) => `${directory}/_layers/${algorithm}`),
-    ...digestAlgorithms.map((algorithm) => `${directory}/_manifests/revisions/${algorithm}`),
+    ...digestAlgorithms.map((algorithm) => revisionsDirectory(repository, algorithm)),
     `${directory}/_layers`,
     `${directory}/_manifests/revisions`,
     tagsDirectory(repository),

@@ -171,6 +171,25 @@ describe("restoring", () => {
     expect(await world.restore({ digest: image })).toMatchObject({ outcome: "restored" });
   });
 
+  test("a tag brings back with its image what has gone with the image since", async () => {
+    const world = new World();
+    const { image, layer } = await world.image("a layer", "v1");
+    const { deletions, manifests } = world.services;
+    await deletions.deleteTag({ repository: app, tag: v1 }, { ...ann, reason: "api" });
+    const layers = [{ mediaType: "a/b", digest: layer, size: "a layer".length }];
+    const subject = { mediaType: manifestType, digest: image, size: 1 };
+    const signature = await world.put({ config: layers[0], layers, subject }, manifestType, null);
+    world.nowMs += 2 * hourMs;
+    await deletions.deleteImage({ repository: app, digest: image }, { ...ann, reason: "api" });
+    expect(await world.restore({ tag: v1 })).toMatchObject({
+      outcome: "restored",
+      manifests: [image, signature],
+      tags: [v1],
+    });
+    expect((await manifests.find(app, signature)).digest).toBe(signature);
+    expect(await world.restore({ digest: image })).toEqual({ outcome: "there" });
+  });
+
   test("of a number that belongs to another repository: unknown", async () => {
     const world = new World();
     const { image } = await world.image("a layer", "v1");

@@ -119,7 +119,7 @@ export async function retire(
           tags,
         })),
         witnesses: [...witnesses],
-        deletion: deletionBy(parts, rule, actor),
+        deletion: deletionBy(parts, repository, { rule, actor }),
       });
       return { part, outcome };
     });
@@ -162,7 +162,7 @@ export async function removeUntagged(
           repository,
           digests: part.map(({ digest }) => digest),
           untaggedBeforeMs,
-          deletion: deletionBy(parts, rule, asked.actor),
+          deletion: deletionBy(parts, repository, { rule, actor: asked.actor }),
         }),
       );
       for (const outcome of outcomes) {
@@ -182,15 +182,16 @@ export async function removeUntagged(
 }
 
 function deletionBy(
-  { clock, keepDeletedMs }: RetentionParts,
-  rule: RetentionRule,
-  { caller }: Actor,
+  { clock, keepDeletedMs, immutableIn }: RetentionParts,
+  repository: RepositoryName,
+  { rule, actor: { caller } }: { readonly rule: RetentionRule; readonly actor: Actor },
 ): Deletion {
   return {
     nowMs: clock.now(),
     deletedBy: caller,
     reason: reasonOf(rule),
     isRestorable: keepDeletedMs > 0,
+    immutable: immutableIn(repository),
   };
 }
 

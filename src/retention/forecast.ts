@@ -127,7 +127,7 @@ class Search {
     for (const { fact, keptBy } of judged.verdicts) {
       await breather.step();
       const image = keptBy === "attachment" ? attachedTo(fact.tag) : null;
-      if (image === null) continue;
+      if (image === null || this.#parts.isProtected(this.#repository, fact.tag)) continue;
       this.#attached.set(image, [...(this.#attached.get(image) ?? []), fact.digest]);
     }
     return starts;
@@ -167,6 +167,7 @@ class Search {
 
   #tagGoes(tag: Tag): boolean {
     const image = attachedTo(tag);
-    return image === null ? this.#goingTags.has(tag) : this.gone.has(image);
+    if (image === null) return this.#goingTags.has(tag);
+    return this.gone.has(image) && !this.#parts.isProtected(this.#repository, tag);
   }
 }

@@ -2,7 +2,7 @@
 import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
 import type { Audit } from "../registry/audit.ts";
 import type { Clock } from "../registry/ports/clock.ts";
-import type { Index, RetentionIndex } from "../registry/ports/index.ts";
+import type { ImmutableRule, Index, RetentionIndex } from "../registry/ports/index.ts";
 import type { RetentionRun } from "./events.ts";
 
 export interface RetentionParts {
@@ -18,6 +18,8 @@ export interface RetentionParts {
   };
   /** Tags that may not be deleted, whatever a rule says. */
   readonly isProtected: (repository: RepositoryName, tag: Tag) => boolean;
+  /** The rules behind that: asked again when something goes, for it takes its attachments along. */
+  readonly immutableIn: (repository: RepositoryName) => readonly ImmutableRule[];
   /** Lets the tree follow what has just been committed (INV-2). */
   readonly followTree: () => void;
   /** How long what goes can be brought back (`gc.keepdeleted`); 0: not at all. */

@@ -16,7 +16,7 @@
 //                                                       second time <hex>.2, and so on
 //
 // A link holds the digest as text, without a newline.
-import { algorithmOf, type Digest, hexOf, isDigest } from "../oci/index.ts";
+import { algorithmOf, type Digest, type DigestAlgorithm, hexOf, isDigest } from "../oci/index.ts";
 import type { RepositoryName, Tag } from "../oci/index.ts";
 import type { TreePlace } from "../registry/ports/index.ts";
 
@@ -59,6 +59,10 @@ export function layerLinkPath(repository: RepositoryName, digest: Digest): strin
 
 export function revisionLinkPath(repository: RepositoryName, digest: Digest): string {
   return `${repositoryDirectory(repository)}/_manifests/revisions/${digestPath(digest)}/link`;
+}
+
+export function revisionsDirectory(repository: RepositoryName, algorithm: DigestAlgorithm): string {
+  return `${repositoryDirectory(repository)}/_manifests/revisions/${algorithm}`;
 }
 
 /** Stays, empty too, while the repository has a manifest: without it the classic's `-m` aborts. */

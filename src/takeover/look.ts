@@ -4,6 +4,8 @@
 import {
   algorithmOf,
   type Digest,
+  digestAlgorithms,
+  digestFromParts,
   digestOf,
   isDigestReference,
   isTag,
@@ -23,6 +25,7 @@ import {
   parseLink,
   repositoryDirectory,
   revisionLinkPath,
+  revisionsDirectory,
   tagCurrentLinkPath,
 } from "../storage/layout.ts";
 import { maybeHolds } from "./walk-blobs.ts";
@@ -38,6 +41,8 @@ export interface TreeLookParts {
 
 /** A link is at most 135 bytes; some leave a newline. */
 const linkBytesMax = 1024;
+/** Manifests looked up in the index before others get a turn. */
+const lookedAtOnce = 50;
 /** Tags taken in by one transaction. */
 const tagsAtOnce = 100;
 
@@ -91,6 +96,22 @@ export class TreeLook {
       if (differences.length >= tagsAtOnce) await flush();
     }
     await flush();
+    return taken;
+  }
+
+  /** Every tag and every manifest of a repository: all that leads to anything there. */
+  async everything(repository: RepositoryName): Promise<boolean> {
+    let taken = await this.repository(repository);
+    let looked = 0;
+    for (const algorithm of digestAlgorithms) {
+      const revisions = revisionsDirectory(repository, algorithm);
+      for await (const { name, kind } of this.#parts.storage.list(revisions)) {
+        const digest = kind === "directory" ? digestFromParts(algorithm, name) : null;
+        if (digest !== null && (await this.manifest(repository, digest))) taken = true;
+        looked += 1;
+        if (looked % lookedAtOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
     return taken;
   }
 

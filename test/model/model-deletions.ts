@@ -98,21 +98,37 @@ export class ModelDeletions {
     });
     if (deletion.tag !== null && taken.length > 0) return { outcome: "taken" };
     const coming = new Map<Digest, Content>();
-    if (!this.#comes(here, deletion, { digest: deletion.digest, coming })) {
+    const whole = this.#withOwn(deletion);
+    if (!this.#comes(here, whole, { digest: deletion.digest, coming })) {
       return { outcome: "missing" };
     }
     let before: number;
     do {
       before = coming.size;
-      for (const [digest, { manifest }] of deletion.holds) {
+      for (const [digest, { manifest }] of whole.holds) {
         const subject = manifest?.subject ?? null;
         if (subject === null || !coming.has(subject)) continue;
         if (this.find({ ...deletion, digest, tag: null }) !== null) continue;
-        this.#comes(here, deletion, { digest, coming });
+        this.#comes(here, whole, { digest, coming });
       }
     } while (coming.size > before);
     const tags = deletion.tags.filter((tag) => !taken.some((one) => one.tag === tag));
     return { outcome: "restored", deletion, manifests: [...coming.values()], tags, taken };
+  }
+
+  /** A tag's, with all that a later deletion of its manifest holds. */
+  #withOwn(deletion: ModelDeletion): ModelDeletion {
+    const own = deletion.tag === null ? null : this.find({ ...deletion, tag: null });
+    if (own === null) return deletion;
+    const holds = new Map(deletion.holds);
+    for (const [digest, { manifest, linked }] of own.holds) {
+      const before = holds.get(digest);
+      holds.set(digest, {
+        manifest: before?.manifest ?? manifest,
+        linked: linked || before?.linked === true,
+      });
+    }
+    return { ...deletion, holds };
   }
 
   /** Adds the manifest and its children, all or none. In the model bytes are never lost. */

@@ -107,6 +107,7 @@ ${yaml.sections}`;
     pause: pauseFor,
     pulls,
     isProtected: (repository, tag) => bounds.immutableRuleOf(repository, tag) !== null,
+    immutableIn: (repository) => bounds.immutableIn(repository),
     followTree,
     keepDeletedMs: config.gc.keepDeletedMs,
     refusal: null,

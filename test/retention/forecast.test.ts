@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { Digest } from "../../src/oci/index.ts";
 import { parseGlobs } from "../../src/oci/index.ts";
+import type { RetentionParts } from "../../src/retention/parts.ts";
 import type { RetentionRule } from "../../src/retention/rules.ts";
 import { collect } from "../contract/index/collect.ts";
 import { blobNo } from "../contract/index/world.ts";
@@ -47,6 +48,12 @@ const rule = (untagged: boolean): RetentionRule => ({
   allowEmpty: true,
 });
 
+/** As `immutable` in the configuration would: signatures stay. */
+const signaturesStay: Partial<RetentionParts> = {
+  isProtected: (_, tag) => tag.endsWith(".sig"),
+  immutableIn: () => [{ name: "signatures", tags: ["*.sig"] }],
+};
+
 async function build(registry: SmallRegistry, given: readonly Step[]): Promise<void> {
   const { world } = registry;
   const there = { a: [] as Digest[], b: [] as Digest[] };
@@ -74,17 +81,23 @@ async function build(registry: SmallRegistry, given: readonly Step[]): Promise<v
   }
 }
 
+async function signaturesIn(registry: SmallRegistry): Promise<string[]> {
+  const tags = [await registry.tags("a"), await registry.tags("b")].flat();
+  return tags.filter((tag) => tag.endsWith(".sig"));
+}
+
 test(`${runs} random registries: the preview is what comes of it, to the byte`, async () => {
   let bytes = 0;
   await fc.assert(
-    fc.asyncProperty(steps, fc.boolean(), async (given, untagged) => {
-      const registry = await new SmallRegistry().open();
+    fc.asyncProperty(steps, fc.boolean(), fc.boolean(), async (given, untagged, immutable) => {
+      const registry = await new SmallRegistry(immutable ? signaturesStay : {}).open();
       const { world, index, retention } = registry;
       await build(registry, given);
       // Leases are over, and nothing else is garbage.
       world.nowMs += 3 * hourMs;
       await collect(index, { nowMs: world.nowMs, untagged: false });
       const rules = [rule(untagged)];
+      const signatures = await signaturesIn(registry);
       const foretold = new Heard();
       const preview = await retention.preview({ rules, askedBy: "test" }, foretold.hear, never);
       const before = await index.totals();
@@ -100,6 +113,7 @@ test(`${runs} random registries: the preview is what comes of it, to the byte`, 
         preview.bytes,
       ]);
       expect(heard.tags.toSorted()).toEqual(foretold.tags.toSorted());
+      if (immutable) expect(await signaturesIn(registry)).toEqual(signatures);
       const after = await index.totals();
       expect(before.manifests - after.manifests).toBe(report.manifests);
       await collect(index, { nowMs: world.nowMs, untagged: false, keepDeletedMs: 0 });

@@ -26,6 +26,7 @@ export async function letGo(
     pause: () => Promise.resolve(),
     pulls: { settle: () => Promise.resolve(), isWaiting: () => false },
     isProtected: () => false,
+    immutableIn: () => [],
     followTree: () => undefined,
     keepDeletedMs: 1,
     refusal: null,

@@ -43,6 +43,7 @@ export class SmallRegistry {
       pause: () => new Promise((resolve) => setImmediate(resolve)),
       pulls: this.pulls,
       isProtected: () => false,
+      immutableIn: () => [],
       followTree: () => undefined,
       keepDeletedMs: 24 * 3_600_000,
       logRun: () => undefined,

@@ -107,7 +107,12 @@ export interface HeldManifest {
 
 export interface Restore {
   readonly id: number;
-  /** All manifests that the deletion holds, but those whose bytes are `lost`. */
+  /**
+   * Of a tag: the deletion of its manifest, which this one ends, so that what that one holds comes back as
+   * well. Null: there is none. `unknown` when that has changed. Absent: it is not asked about.
+   */
+  readonly ownId?: number | null;
+  /** All manifests that the deletions hold, but those whose bytes are `lost`. */
   readonly manifests: readonly HeldManifest[];
   /** Digests that were found to have no bytes, or other ones (INV-9). */
   readonly lost: readonly Digest[];

@@ -13,8 +13,9 @@ import { blobNo, hourMs, repo, tag, tagNames, type World } from "./world.ts";
 
 const dayMs = 24 * hourMs;
 
-function deletionOf({ nowMs }: World): Deletion {
-  return { nowMs, deletedBy: "retention", reason: "retention rule r", isRestorable: true };
+function deletionOf({ nowMs }: World, immutable: Deletion["immutable"] = []): Deletion {
+  const reason = "retention rule r";
+  return { nowMs, deletedBy: "retention", reason, isRestorable: true, immutable };
 }
 
 async function tagsIn(world: World, repository = "a"): Promise<readonly TagFact[]> {
@@ -289,6 +290,24 @@ export function retentionContract(driver: IndexDriver): void {
       expect(outcome).toMatchObject({ ...removed, tags: 5, manifests: 4 });
       expect(await left(world())).toEqual([`sha256-${hex(other)}.sig`, "y"].sort());
       expect(await isThere(world(), shared)).toBe(true);
+    });
+
+    test("leaves an immutable attachment, and what it names, where they are", async () => {
+      const image = await world().image("a", { blobs: [1], tags: ["x"] });
+      const name = `sha256-${image.slice("sha256:".length)}`;
+      const signature = await world().image("a", { blobs: [2], tags: [`${name}.sig`] });
+      // Of two tags: then the tag alone would go.
+      await world().image("a", { blobs: [3], tags: [`${name}.att`, "doc"] });
+      const immutable = [{ name: "signatures", tags: ["sha256-*"] }];
+      const outcome = await world().index.retireImages({
+        repository: repo("a"),
+        images: await judged(world(), "x"),
+        witnesses: [],
+        deletion: deletionOf(world(), immutable),
+      });
+      expect(outcome).toMatchObject({ ...removed, tags: 1, manifests: 1 });
+      expect(await left(world())).toEqual(["doc", `${name}.att`, `${name}.sig`]);
+      expect(await isThere(world(), signature)).toBe(true);
     });
   });
 
