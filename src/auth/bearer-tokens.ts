@@ -46,7 +46,7 @@ export interface BearerClaims {
 
 export class BearerTokens {
   readonly #options: BearerOptions;
-  readonly #known = new RecentVerdicts<BearerClaims | null>();
+  readonly #known = new RecentVerdicts<BearerClaims | null>((claims) => claims === null);
   #version = -1;
 
   constructor(options: BearerOptions) {

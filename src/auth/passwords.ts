@@ -30,7 +30,7 @@ export class Passwords {
   readonly #source: HashSource;
   readonly #clock: Clock;
   readonly #verify: VerifyHash;
-  readonly #known = new RecentVerdicts<boolean>();
+  readonly #known = new RecentVerdicts<boolean>((isRight) => !isRight);
   readonly #underWay = new Map<string, Promise<boolean>>();
   readonly #waiting: (() => void)[] = [];
   #running = 0;
@@ -70,15 +70,18 @@ export class Passwords {
   }
 
   async #check(user: string, password: string): Promise<boolean> {
-    const { hashes } = this.#source;
-    const hash = hashes.get(user);
     const bytes = new TextEncoder().encode(password);
     const isPossible = bytes.length > 0 && !bytes.includes(0);
     await this.#turn();
     try {
+      // Of the file as it is after the wait.
+      const { hashes } = this.#source;
+      const hash = hashes.get(user);
       const asked = isPossible ? bytes.subarray(0, passwordBytesMax) : new Uint8Array([120]);
       const isRight = await this.#verify(asked, hash ?? decoy(hashes));
-      return isRight && isPossible && hash !== undefined;
+      if (!isRight || !isPossible || hash === undefined) return false;
+      // Who was removed meanwhile, or has another password now, is not let in by the old one.
+      return this.#source.hashes.get(user) === hash;
     } finally {
       // The turn is handed on, so that nobody who comes in between takes it too.
       const next = this.#waiting.shift();
