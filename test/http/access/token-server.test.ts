@@ -8,7 +8,6 @@ import { join } from "node:path";
 import {
   calculateJwkThumbprint,
   exportJWK,
-  exportPKCS8,
   generateKeyPair,
   importPKCS8,
   type JWK,
@@ -216,44 +215,6 @@ describe("keys", () => {
     );
     await using alone = await start([], "jwks: DIR/jwks.json");
     expect(await statusWith(alone, await made({ alg: "ES384", key }))).toBe(isIn);
-  });
-
-  test("of a JSON Web Key Set for something else, or for another algorithm, are not trusted", async () => {
-    const rsa = await generateKeyPair("RS256", { extractable: true });
-    const open = { ...(await exportJWK(rsa.publicKey)), kid: "k" };
-    const by = async (jwk: JWK, alg: string): Promise<string> => {
-      await using guarded = await startGuarded(server("jwks: DIR/jwks.json"), {
-        prepare: (target) => {
-          writeFileSync(join(target, "jwks.json"), JSON.stringify({ keys: [jwk] }));
-        },
-      });
-      const key = await importPKCS8(await exportPKCS8(rsa.privateKey), alg);
-      return await statusWith(guarded, await made({ alg, key, header: { kid: "k" } }));
-    };
-    const sig = { ...open, alg: "RS256", use: "sig", key_ops: ["verify"] };
-    expect(await by(sig, "RS256")).toBe(isIn);
-    expect(await by(sig, "PS256")).toBe("401 invalid_token");
-    const others = [{ use: "enc" }, { alg: "RSA-OAEP" }, { key_ops: ["encrypt"] }];
-    for (const use of others) {
-      await expect(by({ ...open, ...use }, "RS256")).rejects.toThrow(
-        "cannot be used: none of its keys is for signatures",
-      );
-    }
-    // As the classic: of a pair the public half counts.
-    const both = { ...(await exportJWK(rsa.privateKey)), kid: "k" };
-    expect(await by(both, "RS256")).toBe(isIn);
-  });
-
-  test("a key for encryption beside it leaves a single key without need of a name", async () => {
-    const rsa = await generateKeyPair("RSA-OAEP-256", { extractable: true });
-    const other = { ...(await exportJWK(rsa.publicKey)), kid: "enc", use: "enc" };
-    await using guarded = await startGuarded(server("jwks: DIR/jwks.json"), {
-      prepare: (target) => {
-        writeFileSync(join(target, "jwks.json"), JSON.stringify({ keys: [...jwks.keys, other] }));
-      },
-    });
-    const token = await made({ alg: "ES384", key: jwksKey.privateKey });
-    expect(await statusWith(guarded, token)).toBe(isIn);
   });
 
   test("certificates that lead to a root of the bundle, and none that do not", async () => {
