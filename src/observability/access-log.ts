@@ -1,7 +1,7 @@
 // The access log: one Apache "combined" line a request, as the classic writes it (gorilla/handlers).
 // On the path of every request, so it must stay cheap. Everything that a client sends is escaped,
 // secrets in a query are masked. Never throws.
-import { clip } from "./field-text.ts";
+import { clip, maskQuery } from "./field-text.ts";
 import type { LineWriter } from "./line-writer.ts";
 import { escapeText } from "./quote.ts";
 
@@ -51,7 +51,7 @@ export function formatCombined(entry: AccessEntry): string {
   const user = entry.user === undefined || entry.user === "" ? "-" : word(entry.user);
   const uri = quotable(maskQuery(entry.uri), uriCharactersMax);
   const request = `${quotable(entry.method, nameCharactersMax)} ${uri} ${protocol}`;
-  const referer = quotable(entry.referer, headerCharactersMax);
+  const referer = quotable(maskQuery(entry.referer), headerCharactersMax);
   const agent = quotable(entry.userAgent, headerCharactersMax);
   const time = timeText(entry.timeMs);
   return `${address} - ${user} [${time}] "${request}" ${entry.status} ${entry.writtenBytes} "${referer}" "${agent}"\n`;
@@ -67,13 +67,6 @@ const plainWord = /^[\w.:@%+/=~-]*$/;
 function word(text: string): string {
   if (text.length <= nameCharactersMax && plainWord.test(text)) return text;
   return escapeText(clip(text, nameCharactersMax)).replaceAll(" ", "\\x20");
-}
-
-const secretParameter =
-  /([?&](?:[^=&]*(?:token|password|secret|signature|credential)[^=&]*)=)[^&]*/gi;
-
-function maskQuery(uri: string): string {
-  return uri.includes("?") ? uri.replace(secretParameter, "$1********") : uri;
 }
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -9,21 +9,41 @@ const mask = "********";
 export interface FieldName {
   readonly text: string;
   readonly secret: boolean;
+  /** Its values may have a query, which may hold secrets. */
+  readonly isAddress: boolean;
 }
 
 /** A name that cannot be taken for two, and what is known about it. */
 export function fieldName(name: string, reserved: ReadonlySet<string>): FieldName {
   const safe = name.slice(0, 128).replace(/[^\p{L}\p{N}._@:/-]/gu, "_");
   const text = reserved.has(safe) ? `fields.${safe}` : safe;
-  return { text, secret: secretName.test(name) };
+  return { text, secret: secretName.test(name), isAddress: /(?:^|[._-])ur[il]$/i.test(name) };
 }
 
 /** Text, or the number, boolean or null itself. */
 export function fieldValue(value: unknown, name: FieldName): string | number | boolean | null {
   if (name.secret && value !== "" && value !== null) return mask;
-  if (typeof value === "string") return clip(value, valueCharactersMax);
+  if (typeof value === "string") {
+    return clip(name.isAddress ? maskQuery(value) : value, valueCharactersMax);
+  }
   if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
   return clip(describe(value), valueCharactersMax);
+}
+
+const secretParameter = /token|password|secret|signature|credential/i;
+
+/** Without the values of what looks like a secret. In one pass: everybody waits while a query is masked. */
+export function maskQuery(address: string): string {
+  const question = address.indexOf("?");
+  if (question === -1) return address;
+  const parameters = address.slice(question + 1).split("&");
+  return `${address.slice(0, question)}?${parameters.map(maskParameter).join("&")}`;
+}
+
+function maskParameter(parameter: string): string {
+  const equals = parameter.indexOf("=");
+  if (equals === -1 || !secretParameter.test(parameter.slice(0, equals))) return parameter;
+  return parameter.slice(0, equals + 1) + mask;
 }
 
 /** Cut where it is too long, with a mark that says how much is missing. */
