@@ -74,6 +74,29 @@ describe("passwords", () => {
     expect(checked).toBe(before);
   });
 
+  test("where costs differ, those of unknown users do too, and each keeps its own", async () => {
+    let nowMs = 0;
+    const costs: string[] = [];
+    const verify = (_: Uint8Array, hash: string): Promise<boolean> => {
+      costs.push(hash.slice(4, 6));
+      return Promise.resolve(false);
+    };
+    const hashes = new Map([
+      ["alice", hashOfPw],
+      ["bob", hashOfPw.replace("$05$", "$10$")],
+    ]);
+    const passwords = new Passwords({ version: 1, hashes }, { now: () => nowMs }, verify);
+    const ask = async (): Promise<string[]> => {
+      costs.length = 0;
+      for (let n = 0; n < 64; n += 1) await passwords.areRight(`nobody${n}`, "pw");
+      return [...costs];
+    };
+    const first = await ask();
+    expect([...new Set(first)].toSorted()).toEqual(["05", "10"]);
+    nowMs += 60_000;
+    expect(await ask()).toEqual(first);
+  });
+
   test("a hundred requests of one pull cost one check, together or one after the other", async () => {
     const { asked, verify } = checks();
     const passwords = new Passwords(source(), { now: () => 0 }, verify);

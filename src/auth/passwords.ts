@@ -33,6 +33,10 @@ export class Passwords {
   readonly #known = new RecentVerdicts<boolean>((isRight) => !isRight);
   readonly #underWay = new Map<string, Promise<boolean>>();
   readonly #waiting: (() => void)[] = [];
+  #costs: { readonly of: HashSource["hashes"] | null; readonly all: readonly number[] } = {
+    of: null,
+    all: [],
+  };
   #running = 0;
   #version = -1;
 
@@ -78,7 +82,7 @@ export class Passwords {
       const { hashes } = this.#source;
       const hash = hashes.get(user);
       const asked = isPossible ? bytes.subarray(0, passwordBytesMax) : new Uint8Array([120]);
-      const isRight = await this.#verify(asked, hash ?? decoy(hashes));
+      const isRight = await this.#verify(asked, hash ?? this.#decoy(user));
       if (!isRight || !isPossible || hash === undefined) return false;
       // Who was removed meanwhile, or has another password now, is not let in by the old one.
       return this.#source.hashes.get(user) === hash;
@@ -104,11 +108,21 @@ export class Passwords {
     }
     this.#running += 1;
   }
+
+  /**
+   * A hash of nothing that takes as long to check as one of the file: whose costs may differ (Apache's and
+   * ours do), so always the same for one name, and over many names as often each as in the file.
+   */
+  #decoy(user: string): string {
+    const { hashes } = this.#source;
+    if (this.#costs.of !== hashes)
+      this.#costs = { of: hashes, all: [...hashes.values()].map(costOf) };
+    const { all } = this.#costs;
+    const at = Buffer.from(this.#known.keyOf(user), "base64").readUInt32BE() % (all.length || 1);
+    return `$2b$${String(all[at] ?? usualCost).padStart(2, "0")}$${".".repeat(53)}`;
+  }
 }
 
-/** A hash of nothing that takes as long to check as the file's own. */
-function decoy(hashes: ReadonlyMap<string, string>): string {
-  const [first] = hashes.values();
-  const cost = (first === undefined ? null : bcryptCost(first)) ?? usualCost;
-  return `$2b$${String(cost).padStart(2, "0")}$${".".repeat(53)}`;
+function costOf(hash: string): number {
+  return bcryptCost(hash) ?? usualCost;
 }
