@@ -82,7 +82,9 @@ describe("changing the file", () => {
     expect(addUser(path, "a:b", "pw")).rejects.toThrow("no name of a user");
     expect(addUser(path, "alice", "")).rejects.toThrow("empty");
     expect(addUser(path, "alice", "x".repeat(73))).rejects.toThrow("at most 72");
-    expect(() => checkUserName("a b")).toThrow("no name of a user");
+    for (const name of ["a b", "*", "a\u001B[2J", "a\u0000", "#a", "", "a".repeat(256)]) {
+      expect(() => checkUserName(name)).toThrow("no name of a user");
+    }
     writeFileSync(path, "bob:b\n");
     writeFileSync(`${path}.new`, "somebody else is at it");
     expect(addUser(path, "alice", "pw")).rejects.toThrow("another change is under way");
