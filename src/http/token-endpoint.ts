@@ -75,7 +75,7 @@ function formCredentials(parameters: URLSearchParams, realm: string): Credential
  */
 function headerCredentials(header: string | null, realm: string): Credentials {
   const credentials = credentialsOf(header);
-  if (credentials.kind === "none" && header !== null) throw wrongCredentials(realm);
+  if (credentials.kind === "none" && (header ?? "").trim() !== "") throw wrongCredentials(realm);
   return credentials;
 }
 

@@ -86,6 +86,12 @@ describe("asked by GET", () => {
     },
   );
 
+  test("an empty header is none", async () => {
+    await using guarded = await startGuarded(rules);
+    const headers = { Authorization: "" };
+    expect((await guarded.harness.ask("/auth/token", { headers })).status).toBe(200);
+  });
+
   test("repository:*:* and * as an action are no master keys", async () => {
     await using guarded = await startGuarded(rules);
     const query = "scope=repository:*:pull&scope=repository:team-a/app:*&scope=repository:a:b:pull";
