@@ -46,7 +46,7 @@ export interface BearerClaims {
 
 export class BearerTokens {
   readonly #options: BearerOptions;
-  readonly #known = new RecentVerdicts<BearerClaims | null>();
+  readonly #known = new RecentVerdicts<BearerClaims | null>((claims) => claims === null);
   #version = -1;
 
   constructor(options: BearerOptions) {
@@ -90,7 +90,9 @@ export class BearerTokens {
           requiredClaims: ["exp"],
         },
       );
-      const { sub = "", robot, access, exp = 0 } = payload;
+      const { robot, access, exp = 0 } = payload;
+      const sub: unknown = payload.sub ?? "";
+      if (typeof sub !== "string") throw new errors.JWTInvalid("sub is no text");
       const claims: BearerClaims = {
         subject: sub,
         robotId: typeof robot === "string" ? robot : null,

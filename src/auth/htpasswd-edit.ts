@@ -29,9 +29,10 @@ export class HtpasswdError extends Error {
 
 /** @throws HtpasswdError */
 export function checkUserName(user: string): void {
-  if (user !== "" && user.length <= 255 && !/[:\s#]/.test(user)) return;
+  // "*" is everybody in rules, who is not logged in.
+  if (user !== "" && user !== "*" && user.length <= 255 && !/[:\s#\p{Cc}]/u.test(user)) return;
   throw new HtpasswdError(
-    `"${user.slice(0, 80)}" is no name of a user; expected no colons, spaces or #`,
+    `${JSON.stringify(user.slice(0, 80))} is no name of a user; expected no colons, spaces, control characters or #, and not "*"`,
   );
 }
 

@@ -13,7 +13,9 @@ export const passwordBytesMax = 72;
 /** One check at this cost takes a second; beyond, a single login would hold up everybody's. */
 const costMax = 16;
 
-const bcryptPattern = /^\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+/** The last letters of salt and hash hold bits that are left over; where they are not zero, checking fails. */
+const bcryptPattern =
+  /^\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
 
 /** Null: not a bcrypt hash that is accepted. */
 export function bcryptCost(hash: string): number | null {

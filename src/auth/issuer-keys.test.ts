@@ -1,5 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IssuerKeys } from "./issuer-keys.ts";
@@ -53,6 +61,34 @@ describe("the issuer's keys", () => {
     expect(stored.keys.map(({ kid }) => kid)).not.toContain(old.kid);
   });
 
+  test("go on being changed where the file cannot be written: else nobody could log in", async () => {
+    const clock = { nowMs: 1_000 };
+    const { keys, said } = keysAt("no-such-directory/keys", clock);
+    await keys.open();
+    const { kid } = await keys.signing();
+    expect(await keys.find({ kid })).toBeDefined();
+    expect(said.join()).toContain("cannot be written");
+    expect(said.join()).toContain("ENOENT");
+    clock.nowMs += 30 * dayMs;
+    expect((await keys.signing()).kid).not.toBe(kid);
+    expect(await keys.find({ kid })).toBeDefined();
+  });
+
+  test("that others could read are made anew; what a half-written file allowed is taken back", async () => {
+    const clock = { nowMs: 1_000 };
+    const first = keysAt("open", clock);
+    await first.keys.open();
+    const { kid } = await first.keys.signing();
+    chmodSync(first.path, 0o644);
+    writeFileSync(`${first.path}.new`, "", { mode: 0o666 });
+    chmodSync(`${first.path}.new`, 0o666);
+    const second = keysAt("open", clock);
+    await second.keys.open();
+    expect(second.said.join()).toContain("others on this machine can read it");
+    expect(await second.keys.find({ kid })).toBeUndefined();
+    expect(statSync(first.path).mode & 0o777).toBe(0o600);
+  });
+
   test.each([
     `{"keys":[{"kid":"a","madeAtMs":1,"jwk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"secret-part"}}]}`,
     "",
@@ -60,7 +96,7 @@ describe("the issuer's keys", () => {
     '{"keys":[{"kid":"a","madeAtMs":1,"jwk":{"d":"secret-part"}}]}',
   ])("a file that holds %p is made anew, and not quoted", async (text) => {
     const { keys, path, said } = keysAt("broken", { nowMs: 1_000 });
-    writeFileSync(path, text);
+    writeFileSync(path, text, { mode: 0o600 });
     await keys.open();
     expect(await keys.signing()).toBeDefined();
     expect(said.join()).toContain("new keys are made");

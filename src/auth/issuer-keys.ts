@@ -9,6 +9,8 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -97,15 +99,33 @@ export class IssuerKeys implements TokenKeys {
     const kept = this.#stored.filter(({ madeAtMs }) => Math.abs(nowMs - madeAtMs) < checkForMs);
     const all = [stored, ...kept.slice(0, 5)];
     // Durable before anything is signed with it: else tokens would not outlive a restart.
-    if (this.#path !== null) writePrivately(this.#path, JSON.stringify({ keys: all }));
+    if (this.#path !== null) this.#keep(this.#path, JSON.stringify({ keys: all }));
     const keys = await Promise.all(all.map(imported));
     this.#stored = all;
     this.#keys = keys;
     this.#version += 1;
   }
 
+  /** A disk that is full must not keep out those who would make room: then keys live in memory. */
+  #keep(path: string, text: string): void {
+    try {
+      writePrivately(path, text);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.warn(
+        `auth.issuer: ${path} cannot be written: ${reason}; the new key ends with this process, and clients ask for new tokens then`,
+      );
+    }
+  }
+
   async #load(path: string): Promise<void> {
     try {
+      if ((statSync(path).mode & 0o007) !== 0) {
+        this.#log.warn(
+          `auth.issuer: others on this machine can read it: ${path}; new keys are made`,
+        );
+        return;
+      }
       const stored = fileSchema.parse(JSON.parse(readFileSync(path, "utf8"))).keys;
       this.#keys = await Promise.all(stored.map(imported));
       this.#stored = stored;
@@ -139,8 +159,10 @@ async function imported({ kid, madeAtMs, jwk }: StoredKey): Promise<IssuerKey> {
 /** Whole or not at all, durable, and readable by its owner alone from the first moment. */
 function writePrivately(path: string, text: string): void {
   const written = `${path}.new`;
-  const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
-  const file = openSync(written, O_CREAT | O_TRUNC | O_WRONLY, 0o600);
+  const { O_CREAT, O_EXCL, O_WRONLY } = constants;
+  // What a death has left there may be somebody else's, or open to them.
+  rmSync(written, { force: true });
+  const file = openSync(written, O_CREAT | O_EXCL | O_WRONLY, 0o600);
   try {
     writeSync(file, text);
     fsyncSync(file);

@@ -35,6 +35,68 @@ describe("passwords", () => {
     expect(await of.areRight("l", `${long}yz`)).toBe(true);
   });
 
+  test("what a check was begun with counts only if it still is the user's when it ends", async () => {
+    const { asked, verify } = checks();
+    const users = { version: 1, hashes: new Map([["alice", hashOfPw]]) };
+    const passwords = new Passwords(users, { now: () => 0 }, verify);
+    const removed = passwords.areRight("alice", "pw");
+    await turn();
+    users.version = 2;
+    users.hashes = new Map();
+    asked[0]?.end(true);
+    expect(await removed).toBe(false);
+    // And one that has waited for its turn is checked against the file as it is then.
+    users.hashes = new Map([["alice", hashOfPw]]);
+    const others = ["a", "b"].map((user) => passwords.areRight(user, "pw"));
+    const waiting = passwords.areRight("alice", "pw");
+    await turn();
+    const changed = hashOfPw.replace("H5E", "H6E");
+    users.hashes = new Map([["alice", changed]]);
+    asked[1]?.end(false);
+    asked[2]?.end(false);
+    await Promise.all(others);
+    expect(asked[3]?.hash).toBe(changed);
+    asked[3]?.end(true);
+    expect(await waiting).toBe(true);
+  });
+
+  test("a flood of wrong ones makes nobody's right one forgotten", async () => {
+    let checked = 0;
+    const verify = (password: Uint8Array): Promise<boolean> => {
+      checked += 1;
+      return Promise.resolve(new TextDecoder().decode(password) === "pw");
+    };
+    const passwords = new Passwords(source(), { now: () => 0 }, verify);
+    await passwords.areRight("alice", "pw");
+    for (let n = 0; n < 5_000; n += 1) await passwords.areRight("alice", `no${n}`);
+    const before = checked;
+    expect(await passwords.areRight("alice", "pw")).toBe(true);
+    expect(checked).toBe(before);
+  });
+
+  test("where costs differ, those of unknown users do too, and each keeps its own", async () => {
+    let nowMs = 0;
+    const costs: string[] = [];
+    const verify = (_: Uint8Array, hash: string): Promise<boolean> => {
+      costs.push(hash.slice(4, 6));
+      return Promise.resolve(false);
+    };
+    const hashes = new Map([
+      ["alice", hashOfPw],
+      ["bob", hashOfPw.replace("$05$", "$10$")],
+    ]);
+    const passwords = new Passwords({ version: 1, hashes }, { now: () => nowMs }, verify);
+    const ask = async (): Promise<string[]> => {
+      costs.length = 0;
+      for (let n = 0; n < 64; n += 1) await passwords.areRight(`nobody${n}`, "pw");
+      return [...costs];
+    };
+    const first = await ask();
+    expect([...new Set(first)].toSorted()).toEqual(["05", "10"]);
+    nowMs += 60_000;
+    expect(await ask()).toEqual(first);
+  });
+
   test("a hundred requests of one pull cost one check, together or one after the other", async () => {
     const { asked, verify } = checks();
     const passwords = new Passwords(source(), { now: () => 0 }, verify);

@@ -30,9 +30,13 @@ export class Passwords {
   readonly #source: HashSource;
   readonly #clock: Clock;
   readonly #verify: VerifyHash;
-  readonly #known = new RecentVerdicts<boolean>();
+  readonly #known = new RecentVerdicts<boolean>((isRight) => !isRight);
   readonly #underWay = new Map<string, Promise<boolean>>();
   readonly #waiting: (() => void)[] = [];
+  #costs: { readonly of: HashSource["hashes"] | null; readonly all: readonly number[] } = {
+    of: null,
+    all: [],
+  };
   #running = 0;
   #version = -1;
 
@@ -70,15 +74,18 @@ export class Passwords {
   }
 
   async #check(user: string, password: string): Promise<boolean> {
-    const { hashes } = this.#source;
-    const hash = hashes.get(user);
     const bytes = new TextEncoder().encode(password);
     const isPossible = bytes.length > 0 && !bytes.includes(0);
     await this.#turn();
     try {
+      // Of the file as it is after the wait.
+      const { hashes } = this.#source;
+      const hash = hashes.get(user);
       const asked = isPossible ? bytes.subarray(0, passwordBytesMax) : new Uint8Array([120]);
-      const isRight = await this.#verify(asked, hash ?? decoy(hashes));
-      return isRight && isPossible && hash !== undefined;
+      const isRight = await this.#verify(asked, hash ?? this.#decoy(user));
+      if (!isRight || !isPossible || hash === undefined) return false;
+      // Who was removed meanwhile, or has another password now, is not let in by the old one.
+      return this.#source.hashes.get(user) === hash;
     } finally {
       // The turn is handed on, so that nobody who comes in between takes it too.
       const next = this.#waiting.shift();
@@ -101,11 +108,21 @@ export class Passwords {
     }
     this.#running += 1;
   }
+
+  /**
+   * A hash of nothing that takes as long to check as one of the file: whose costs may differ (Apache's and
+   * ours do), so always the same for one name, and over many names as often each as in the file.
+   */
+  #decoy(user: string): string {
+    const { hashes } = this.#source;
+    if (this.#costs.of !== hashes)
+      this.#costs = { of: hashes, all: [...hashes.values()].map(costOf) };
+    const { all } = this.#costs;
+    const at = Buffer.from(this.#known.keyOf(user), "base64").readUInt32BE() % (all.length || 1);
+    return `$2b$${String(all[at] ?? usualCost).padStart(2, "0")}$${".".repeat(53)}`;
+  }
 }
 
-/** A hash of nothing that takes as long to check as the file's own. */
-function decoy(hashes: ReadonlyMap<string, string>): string {
-  const [first] = hashes.values();
-  const cost = (first === undefined ? null : bcryptCost(first)) ?? usualCost;
-  return `$2b$${String(cost).padStart(2, "0")}$${".".repeat(53)}`;
+function costOf(hash: string): number {
+  return bcryptCost(hash) ?? usualCost;
 }

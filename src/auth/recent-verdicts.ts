@@ -3,12 +3,24 @@
 // that nobody else knows.
 import { createHmac, randomBytes } from "node:crypto";
 
-/** Users and robots at work at the same time; some 200 bytes each. */
+/** Users and robots at work at the same time, and likewise refusals; some 200 bytes each. */
 const verdictsMax = 4096;
+
+interface Remembered<Verdict> {
+  readonly verdict: Verdict;
+  readonly untilMs: number;
+}
 
 export class RecentVerdicts<Verdict> {
   readonly #key = randomBytes(32);
-  readonly #verdicts = new Map<string, { readonly verdict: Verdict; readonly untilMs: number }>();
+  readonly #isRefusal: (verdict: Verdict) => boolean;
+  readonly #granted = new Map<string, Remembered<Verdict>>();
+  /** Apart: a flood of refusals, which anybody can send, must not push out what is right. */
+  readonly #refused = new Map<string, Remembered<Verdict>>();
+
+  constructor(isRefusal: (verdict: Verdict) => boolean) {
+    this.#isRefusal = isRefusal;
+  }
 
   keyOf(...parts: readonly string[]): string {
     // Not Bun.CryptoHasher: with a key it throws when an import of a bad key has failed before it.
@@ -20,22 +32,25 @@ export class RecentVerdicts<Verdict> {
   }
 
   get(key: string, nowMs: number): Verdict | undefined {
-    const known = this.#verdicts.get(key);
+    const all = this.#granted.has(key) ? this.#granted : this.#refused;
+    const known = all.get(key);
     if (known === undefined) return undefined;
     if (known.untilMs > nowMs) return known.verdict;
-    this.#verdicts.delete(key);
+    all.delete(key);
     return undefined;
   }
 
   add(key: string, verdict: Verdict, untilMs: number): void {
-    if (this.#verdicts.size >= verdictsMax) {
-      const [oldest] = this.#verdicts.keys();
-      if (oldest !== undefined) this.#verdicts.delete(oldest);
+    const all = this.#isRefusal(verdict) ? this.#refused : this.#granted;
+    if (all.size >= verdictsMax) {
+      const [oldest] = all.keys();
+      if (oldest !== undefined) all.delete(oldest);
     }
-    this.#verdicts.set(key, { verdict, untilMs });
+    all.set(key, { verdict, untilMs });
   }
 
   clear(): void {
-    this.#verdicts.clear();
+    this.#granted.clear();
+    this.#refused.clear();
   }
 }

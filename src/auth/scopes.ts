@@ -47,7 +47,7 @@ export function parseScopes(texts: readonly string[]): readonly Scope[] {
       const last = text.lastIndexOf(":");
       if (first === -1 || first === last) return [];
       // A class may stand behind the type: "repository(plugin)".
-      const type = text.slice(0, first).replace(/\(.*\)$/, "");
+      const [type = ""] = text.slice(0, first).split("(", 1);
       const actions = text
         .slice(last + 1)
         .split(",")

@@ -18,7 +18,12 @@ export interface TrustedKeyFiles {
   readonly jwks: string | null;
 }
 
-type Jwk = Readonly<Record<string, unknown>> & { readonly kid?: string; readonly kty: string };
+type Jwk = Readonly<Record<string, unknown>> & {
+  readonly kid?: string;
+  readonly kty: string;
+  /** The only algorithm that it is for; absent: any of its kind. */
+  readonly alg?: string;
+};
 
 interface Trusted {
   readonly roots: readonly X509Certificate[];
@@ -27,7 +32,15 @@ interface Trusted {
 
 const jwksSchema = z.object({
   keys: z
-    .array(z.looseObject({ kid: z.string().min(1), kty: z.enum(["RSA", "EC", "OKP"]) }))
+    .array(
+      z.looseObject({
+        kid: z.string().min(1),
+        kty: z.enum(["RSA", "EC", "OKP"]),
+        alg: z.string().optional(),
+        use: z.string().optional(),
+        key_ops: z.array(z.string()).optional(),
+      }),
+    )
     .max(100),
 });
 
@@ -61,6 +74,7 @@ export class TrustedKeys implements TokenKeys {
     this.#look();
     const jwk = this.#jwkOf(header);
     if (jwk === undefined || header.alg === undefined) return undefined;
+    if (jwk.alg !== undefined && jwk.alg !== header.alg) return undefined;
     const { importJWK } = await import("jose");
     const key = await importJWK({ ...jwk, alg: header.alg }, header.alg);
     return key instanceof CryptoKey ? key : undefined;
@@ -142,10 +156,26 @@ function readCertificates(text: string): readonly X509Certificate[] {
   return blocks.map((block) => new X509Certificate(block));
 }
 
+/** Of the keys those for signatures, and of each what is public: servers list others beside them. */
 function readJwks(text: string): readonly (Jwk & { readonly kid: string })[] {
   const parsed = jwksSchema.safeParse(JSON.parse(text));
-  if (parsed.success) return parsed.data.keys;
-  throw new Error("expected a JSON Web Key Set whose keys have kid and kty (RSA, EC or OKP)");
+  if (!parsed.success) {
+    throw new Error("expected a JSON Web Key Set whose keys have kid and kty (RSA, EC or OKP)");
+  }
+  const { keys } = parsed.data;
+  const usable = keys.filter(
+    ({ use = "sig", key_ops: works = ["verify"], alg = "" }) =>
+      use === "sig" &&
+      !/^(?:RSA|ECDH)/.test(alg) &&
+      (works.includes("verify") || works.includes("sign")),
+  );
+  if (usable.length === 0 && keys.length > 0) {
+    throw new Error("none of its keys is for signatures");
+  }
+  return usable.map(({ kid, kty, alg, crv, x, y, n, e }) => {
+    const members = { kid, kty, alg, crv, x, y, n, e };
+    return JSON.parse(JSON.stringify(members)) as Jwk & { readonly kid: string };
+  });
 }
 
 function jwkOf(key: KeyObject): Jwk {

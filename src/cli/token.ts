@@ -107,8 +107,11 @@ const usualLife = "90d";
 /** @throws FlagError */
 function createRequest(flags: TokenCreateFlags): TokenCommand {
   const { user, expires = usualLife } = flags;
-  if (user === "" || user.length > 255 || /[:\s]/.test(user)) {
-    throw new FlagError(`--user "${user.slice(0, 80)}": expected a name without colons and spaces`);
+  if (user === "" || user === "*" || user.length > 255 || /[:\s\p{Cc}]/u.test(user)) {
+    const given = JSON.stringify(user.slice(0, 80));
+    throw new FlagError(
+      `--user ${given}: expected a name without colons, spaces and control characters, and not "*"`,
+    );
   }
   const actions = flags.actions.split(",").map((word) => {
     const action = actionNames.find((name) => name === word.trim());

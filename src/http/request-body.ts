@@ -9,6 +9,7 @@ import {
   manifestBytesMax,
 } from "../oci/index.ts";
 import type { UploadBody } from "../registry/registry.ts";
+import { readWithin, smallBodyMsMax } from "./bounded-body.ts";
 import { HttpError } from "./http-error.ts";
 import { parseContentRange } from "./range.ts";
 
@@ -24,12 +25,25 @@ export function readManifestBody(request: Request): Promise<Uint8Array> {
   return readWhole(request, manifestBytesMax, tooLarge);
 }
 
-/** Likewise for anything else that is small. @throws HttpError 413 */
-export function readBoundedBody(request: Request, bytesMax: number): Promise<Uint8Array> {
-  return readWhole(request, bytesMax, () => {
+/** Anything else that is small. @throws HttpError 413, or 408 when it does not come to its end */
+export async function readBoundedBody(
+  request: Request,
+  bytesMax: number,
+  msMax = smallBodyMsMax,
+): Promise<Uint8Array> {
+  const tooMany = (): Error => {
     const message = `the body is larger than the ${bytesMax} bytes that are accepted here`;
     return new HttpError(message, { status: 413, code: "SIZE_INVALID" });
-  });
+  };
+  const tooSlow = (): Error =>
+    new HttpError(`the body did not arrive within ${msMax / 1000} seconds`, {
+      status: 408,
+      code: "SIZE_INVALID",
+      headers: { Connection: "close" },
+    });
+  if ((contentLength(request) ?? 0) > bytesMax) throw tooMany();
+  if (request.body === null) return new Uint8Array(0);
+  return await readWithin(request.body, { bytesMax, msMax, tooLarge: tooMany, tooSlow });
 }
 
 async function readWhole(

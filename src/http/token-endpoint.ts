@@ -24,7 +24,10 @@ interface AskedToken {
 }
 
 /** @throws HttpError, UnavailableError */
-export async function issueToken({ issuer }: Access, asked: AskedToken): Promise<Reply> {
+export async function issueToken(
+  { issuer, controller }: Access,
+  asked: AskedToken,
+): Promise<Reply> {
   const { method } = asked.request;
   const allow = "GET, POST";
   if (method === "OPTIONS") return emptyReply(200, { Allow: allow });
@@ -36,10 +39,11 @@ export async function issueToken({ issuer }: Access, asked: AskedToken): Promise
     });
   }
   const isForm = method === "POST";
+  const realm = controller.passwordRealm ?? "";
   const parameters = new URLSearchParams(isForm ? await formOf(asked.request) : asked.query);
   const credentials = isForm
-    ? formCredentials(parameters)
-    : credentialsOf(asked.request.headers.get("authorization"));
+    ? formCredentials(parameters, realm)
+    : headerCredentials(asked.request.headers.get("authorization"), realm);
   const answer = await issuer.issue({ credentials, scopes: parameters.getAll("scope") });
   return replyOf(answer, isForm);
 }
@@ -52,7 +56,7 @@ async function formOf(request: Request): Promise<string> {
   return new TextDecoder().decode(await readBoundedBody(request, formBytesMax));
 }
 
-function formCredentials(parameters: URLSearchParams): Credentials {
+function formCredentials(parameters: URLSearchParams, realm: string): Credentials {
   const grant = parameters.get("grant_type");
   if (grant !== "password") {
     throw oauthError(
@@ -61,23 +65,36 @@ function formCredentials(parameters: URLSearchParams): Credentials {
   }
   const user = parameters.get("username") ?? "";
   const password = parameters.get("password") ?? "";
-  return user === "" ? { kind: "none" } : { kind: "basic", user, password };
+  if (user === "") throw wrongCredentials(realm);
+  return { kind: "basic", user, password };
+}
+
+/**
+ * Whoever shows something wants to be somebody: where nothing can be made of it, a token for nobody would
+ * let them think that they are. Elsewhere it counts as not being there.
+ */
+function headerCredentials(header: string | null, realm: string): Credentials {
+  const credentials = credentialsOf(header);
+  if (credentials.kind === "none" && (header ?? "").trim() !== "") throw wrongCredentials(realm);
+  return credentials;
 }
 
 function oauthError(message: string): HttpError {
   return new HttpError(message, { status: 400, code: "UNSUPPORTED" });
 }
 
+function wrongCredentials(realm: string): HttpError {
+  const quoted = realm.replaceAll(/["\\]/g, "\\$&");
+  return new HttpError("authentication required: the user or the password is wrong", {
+    status: 401,
+    code: "UNAUTHORIZED",
+    headers: { "WWW-Authenticate": `Basic realm="${quoted}"` },
+    detail: null,
+  });
+}
+
 function replyOf(answer: TokenAnswer, isForm: boolean): Reply {
-  if (answer.kind === "challenge") {
-    const realm = answer.realm.replaceAll(/["\\]/g, "\\$&");
-    throw new HttpError("authentication required: the user or the password is wrong", {
-      status: 401,
-      code: "UNAUTHORIZED",
-      headers: { "WWW-Authenticate": `Basic realm="${realm}"` },
-      detail: null,
-    });
-  }
+  if (answer.kind === "challenge") throw wrongCredentials(answer.realm);
   const { token, scope, expiresInSeconds, issuedAtMs } = answer;
   const times = { expires_in: expiresInSeconds, issued_at: new Date(issuedAtMs).toISOString() };
   const body = isForm

@@ -49,6 +49,21 @@ describe("formatCombined", () => {
     );
   });
 
+  test("nor in the address of the page that the request came from", () => {
+    const referer = "https://a/?token=hunter2";
+    expect(formatCombined({ ...entry, referer })).toContain('"https://a/?token=********"');
+  });
+
+  test.each(["?token", "?", "&secret", "token", "&", "=token"])(
+    "a long query of %p takes no time: everybody waits for it",
+    (part) => {
+      const uri = `/v2/?${part.repeat(16_384 / part.length)}`;
+      const begunMs = performance.now();
+      formatCombined({ ...entry, uri });
+      expect(performance.now() - begunMs).toBeLessThan(250);
+    },
+  );
+
   test("the time follows the entry, also backwards", () => {
     const timeOf = (timeMs: number): string =>
       /\[(.*)\]/.exec(formatCombined({ ...entry, timeMs }))?.[1] ?? "";

@@ -95,6 +95,12 @@ describe("values", () => {
   );
 });
 
+test("secrets in the query of an address are masked", () => {
+  const fields = { "http.request.uri": "/auth/token?username=a&password=hunter2" };
+  expect(line("text", { fields }, {})).toContain('"/auth/token?username=a&password=********"');
+  expect(line("json", { fields }, {})).not.toContain("hunter2");
+});
+
 const anyFields = fc.dictionary(
   fc.string({ unit: "binary" }),
   fc.oneof(fc.string({ unit: "binary" }), fc.integer(), fc.boolean(), fc.object()),

@@ -20,6 +20,19 @@ describe("globs for names", () => {
     [["**/app"], "a/b/app", true],
     [["a/**/b"], "a/x/y/b", true],
     [["[^ab]*"], "c1", true],
+    [["team[^b]c"], "team-c", true],
+    [["team[^b]c"], "teambc", false],
+    [["a[^-a]b"], "a/b", false],
+    [["a[^-a]b"], "a9b", true],
+    [["a[^-a]b"], "a-b", false],
+    [["a[^-]b"], "a/b", false],
+    [["a[^-]b"], "a.b", true],
+    [["a[^-x-]b"], "a/b", false],
+    [["a[^-x-]b"], "azb", true],
+    [["a[^x-]b"], "a-b", false],
+    // Everything but "**" stays between slashes.
+    [["team[^b]c"], "team/c", false],
+    [["**", "!team[^b]c"], "team-c", false],
     [[], "a", false],
   ] as const)("%j and %s: %p", (patterns, name, expected) => {
     expect(parseGlobs(patterns).matches(name)).toBe(expected);
@@ -44,6 +57,12 @@ describe("globs for names", () => {
     "a/b**/c",
     "***",
     "ci/***",
+    // A range that goes over the slash.
+    "team[.-0]c",
+    "team[,-z]c",
+    "team[^.-0]c",
+    "team[/]c",
+    "[^]",
   ])("%j is none", (pattern) => {
     expect(() => parseGlobs([pattern])).toThrow(GlobError);
   });

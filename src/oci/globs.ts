@@ -18,7 +18,8 @@ export function parseGlobs(patterns: readonly string[]): NameGlobs {
   const excluded: Bun.Glob[] = [];
   for (const pattern of patterns) {
     const isExclusion = pattern.startsWith("!");
-    const glob = new Bun.Glob(checked(isExclusion ? pattern.slice(1) : pattern, pattern));
+    const plain = checked(isExclusion ? pattern.slice(1) : pattern, pattern);
+    const glob = new Bun.Glob(withoutSlashes(plain));
     (isExclusion ? excluded : wanted).push(glob);
   }
   const isAll = wanted.length === 0 && excluded.length > 0;
@@ -32,7 +33,8 @@ export function parseGlobs(patterns: readonly string[]): NameGlobs {
 
 function checked(glob: string, pattern: string): string {
   const isPlain = /^[\w.\-/*?{},[\]^]+$/.test(glob);
-  if (!isPlain || glob.length > globLengthMax || !isBalanced(glob)) throw new GlobError(pattern);
+  if (!isPlain || glob.length > globLengthMax || !isBalanced(glob) || hasSlashClass(glob))
+    throw new GlobError(pattern);
   // Elsewhere Bun.Glob takes it for a single star.
   const around = glob
     .split(/\*\*+/)
@@ -43,6 +45,25 @@ function checked(glob: string, pattern: string): string {
   });
   if (!isWhole || glob.includes("***")) throw new GlobError(pattern);
   return glob;
+}
+
+/** Only "**" goes over a slash; "[^…]" would, too. A hyphen at an end stands for itself, and must stay there. */
+function withoutSlashes(glob: string): string {
+  return glob.replaceAll(/\[\^(-?)([^\]]*)/g, (_all, hyphen: string, letters: string) =>
+    hyphen === "" ? `[^/${letters}` : `[^-${letters.replace(/-$/, "")}/`,
+  );
+}
+
+/** Names a slash between brackets, by itself or by a range over it: a class is one letter of a part. */
+function hasSlashClass(glob: string): boolean {
+  return [...glob.matchAll(/\[\^?([^\]]*)\]/g)].some(([, letters = ""]) => {
+    const ranges = letters.matchAll(/([^-])-([^-])/g);
+    return (
+      letters === "" ||
+      letters.includes("/") ||
+      [...ranges].some(([, from = "", to = ""]) => from < "/" && to > "/")
+    );
+  });
 }
 
 /** Every bracket and brace is closed, and none is closed that is not open. */

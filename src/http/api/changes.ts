@@ -1,5 +1,5 @@
-// What is asked of a request that changes something, before anything else: it must not come from a form or a
-// script of another site. There is no access control yet; this is none.
+// What is asked of a request that changes something, whoever may (guard.ts): it must not come from a form or a
+// script of another site, which a browser would send with its user's password.
 import { ApiError } from "./api-error.ts";
 
 /** A form cannot send it, and a script of another site only if the registry's own headers allow it. */

@@ -75,6 +75,23 @@ describe("asked by GET", () => {
     expect(await response.json()).toMatchObject({ errors: [{ code: "UNAUTHORIZED" }] });
   });
 
+  // Else docker login said that it had succeeded, with a token for nobody.
+  test.each(["Basic OnB3", "Basic", "Basic %%%", "Basic YWxpY2U=", "Digest x", "Bearer "])(
+    "credentials that are none (%s): 401, and no token for nobody",
+    async (authorization) => {
+      await using guarded = await startGuarded(rules);
+      const headers = { Authorization: authorization };
+      const response = await guarded.harness.ask("/auth/token", { headers });
+      expect(response.status).toBe(401);
+    },
+  );
+
+  test("an empty header is none", async () => {
+    await using guarded = await startGuarded(rules);
+    const headers = { Authorization: "" };
+    expect((await guarded.harness.ask("/auth/token", { headers })).status).toBe(200);
+  });
+
   test("repository:*:* and * as an action are no master keys", async () => {
     await using guarded = await startGuarded(rules);
     const query = "scope=repository:*:pull&scope=repository:team-a/app:*&scope=repository:a:b:pull";
@@ -95,6 +112,13 @@ describe("asked by GET", () => {
 
 describe("asked by POST, as OAuth2 clients do", () => {
   const password = { grant_type: "password", username: "alice", password: "pw" };
+
+  test("a password without a name grants nothing", async () => {
+    await using guarded = await startGuarded(rules);
+    expect((await form(guarded, { ...password, username: "" })).status).toBe(401);
+    const nobody = await form(guarded, { grant_type: "password" });
+    expect(nobody.status).toBe(401);
+  });
 
   test("a password grants a token", async () => {
     await using guarded = await startGuarded(rules);

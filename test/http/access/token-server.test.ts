@@ -308,6 +308,9 @@ describe("claims", () => {
     ["no audience", { aud: undefined }, "401 invalid_token"],
     ["another issuer", { iss: "other" }, "401 invalid_token"],
     ["no issuer", { iss: undefined }, "401 invalid_token"],
+    ["a subject that is no text", { sub: 7 }, "401 invalid_token"],
+    ["a subject that is an object", { sub: { toString: "a" } }, "401 invalid_token"],
+    ["no subject", { sub: undefined }, isIn],
     ["no access", { access: undefined }, "401 insufficient_scope"],
   ])("%s: %j is %s", async (_, claims, expected) => {
     await using guarded = await start();

@@ -257,3 +257,41 @@ test("the log and the audit name the user", async () => {
   const users = lines.filter(({ message }) => message.startsWith("response completed"));
   expect(users.map(({ fields }) => fields["auth.user.name"])).toEqual(["mallory", "ops"]);
 });
+
+test("a layer that need not be here tells nothing of who has it", async () => {
+  // Whoever may push could ask for any digest so.
+  const secret = "only in team-b";
+  const path = `/v2/team-b/app/blobs/uploads/?digest=${digestOf(secret)}`;
+  expect((await ask(path, "bob", { method: "POST", body: secret })).status).toBe(201);
+  const put = async (name: string, as: string, layer: object): Promise<void> => {
+    const body = JSON.stringify({
+      ...(JSON.parse(manifest) as object),
+      layers: [{ digest: digestOf(secret), size: secret.length, ...layer }],
+    });
+    const headers = { "Content-Type": "application/vnd.oci.image.manifest.v1+json" };
+    const response = await ask(`/v2/${name}/manifests/foreign`, as, {
+      method: "PUT",
+      body,
+      headers,
+    });
+    expect(response.status).toBe(201);
+  };
+  await put("team-b/app", "bob", { mediaType: "application/vnd.oci.image.layer.v1.tar" });
+  await put("team-a/app", "alice", {
+    mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    urls: ["https://example.com/layer"],
+  });
+  const layerAs = async (as: string): Promise<unknown> => {
+    const response = await ask("/api/v1/repositories/team-a/app/-/images/foreign", as);
+    return ((await response.json()) as { layers: unknown[] }).layers[0];
+  };
+  expect(await layerAs("alice")).toMatchObject({ storedBytes: null, usedBy: null });
+  const usage = await ask("/api/v1/repositories/team-a/app/-/images/foreign/usage", "alice");
+  const { logicalBytes } = (await usage.json()) as { logicalBytes: number };
+  const whole = await ask("/v2/team-a/app/manifests/foreign", "alice");
+  expect(logicalBytes).toBe((await whole.bytes()).byteLength + config.length);
+  expect(await layerAs("ops")).toMatchObject({
+    storedBytes: secret.length,
+    usedBy: { repositories: ["team-b/app"] },
+  });
+});

@@ -152,14 +152,11 @@ function descriptorView(one: Descriptor): object {
 
 function layerView(one: LayerView, grant: Grant | null): object {
   const { urls, storedBytes, usedBy } = one;
-  const isOpen = grant === null || grant.isAdmin;
-  return {
-    ...descriptorView(one),
-    urls,
-    // A foreign layer need not be of this repository: whether others have it is not for everybody.
-    storedBytes: isOpen || urls.length === 0 ? storedBytes : null,
-    usedBy: isOpen || usedBy === null ? usedBy : visibleUsers(usedBy, grant),
-  };
+  const open = { ...descriptorView(one), urls };
+  if (grant === null || grant.isAdmin) return { ...open, storedBytes, usedBy };
+  // A foreign layer need not be of this repository: whether others have it is not for everybody.
+  if (urls.length > 0) return { ...open, storedBytes: null, usedBy: null };
+  return { ...open, storedBytes, usedBy: usedBy === null ? null : visibleUsers(usedBy, grant) };
 }
 
 /** Of the repositories that use a layer, those that the caller may pull; that there are others, but not which. */
