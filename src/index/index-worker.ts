@@ -7,7 +7,7 @@ import { type Call, type Outcome, runBatch } from "./batch.ts";
 import { OpenFiles } from "./open-files.ts";
 import { adding, type WriteContext } from "./operations.ts";
 import { Room } from "./room.ts";
-import { IndexDamagedError, openWriter, translateError } from "./sql.ts";
+import { IndexDamagedError, IndexLostError, openWriter, translateError } from "./sql.ts";
 import { countAll } from "./usage-count.ts";
 import type { Answer, FromWorker, PlainError, ToWorker } from "./worker-messages.ts";
 
@@ -87,9 +87,10 @@ function runOnFullDisk(ours: Opened, call: Call): Outcome {
   return runInEmptyLog(ours, { ...call, usesReserve: true });
 }
 
-function runInEmptyLog({ context, files }: Opened, call: Call): Outcome {
+function runInEmptyLog(ours: Opened, call: Call): Outcome {
+  const { context, files } = ours;
   try {
-    context.room.emptyLog();
+    emptyLog(ours);
     const [outcome] = runBatch(context, [call], () => files.areUnchanged());
     if (outcome !== undefined) return outcome;
   } catch (error) {
@@ -98,12 +99,23 @@ function runInEmptyLog({ context, files }: Opened, call: Call): Outcome {
   throw new Error(`${call.name} was not run`);
 }
 
+/**
+ * A commit that failed may have left the database's file longer than its pages, for which it was made
+ * longer beforehand; taking the log over cuts it to them again. @throws IndexLostError
+ */
+function emptyLog({ context, files }: Opened): void {
+  if (!files.areUnchanged()) throw new IndexLostError();
+  context.room.emptyLog();
+  files.haveShrunk();
+}
+
 /** What removals used up on a full disk is kept again once there is space, before clients add anything. */
-function refill({ context, files }: Opened): void {
+function refill(ours: Opened): void {
+  const { context, files } = ours;
   if (!context.room.isShort || Date.now() < refillAtMs || !files.areUnchanged()) return;
   refillAtMs = Date.now() + refillMs;
   try {
-    context.room.emptyLog();
+    emptyLog(ours);
     context.room.fill();
   } catch {
     // An index that is damaged, say: whoever asks for a change next is told.

@@ -75,6 +75,8 @@ export class Room {
   /** Everything in the log is taken over into the database, so that the log begins anew. True: all of it. */
   emptyLog(): boolean {
     const row = this.#sql.get<{ busy: number }>("PRAGMA wal_checkpoint(RESTART)");
+    // Cut to its pages, where a commit for which it was made longer had failed.
+    this.#allocatedBytes = statSync(this.#path).size;
     return row?.busy === 0;
   }
 
