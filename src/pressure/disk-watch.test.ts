@@ -200,9 +200,15 @@ describe("admitting", () => {
     unknown.received(30);
     unknown.end();
     // Within the same quarter of a second: no new measurement.
-    expect(await refused(world.watch.admit(21))).toBe(true);
-    expect(await refused(world.watch.admit(20))).toBe(false);
+    (await world.watch.admit(20)).end();
     expect(world.measured).toBe(1);
+    // Before somebody is refused it is looked once more.
+    world.usedBytes = 930;
+    expect(await refused(world.watch.admit(21))).toBe(true);
+    expect(world.measured).toBe(2);
+    world.usedBytes = 900;
+    expect(await refused(world.watch.admit(21))).toBe(false);
+    expect(world.measured).toBe(3);
   });
 
   test("an upload that was let in goes on whatever happens", async () => {

@@ -93,9 +93,12 @@ export class DiskWatch implements LoadLine {
   }
 
   async admit(bytes: number): Promise<Admission> {
+    const askedMs = this.#parts.clock.now();
     let why = this.#whyRefused(await this.#recent(), bytes);
     if (why !== null) {
       await this.#roomMade();
+      // Nobody is refused for what was so a moment ago: something may just have been removed.
+      if ((this.#last?.atMs ?? askedMs) <= askedMs) await this.#tryToMeasure();
       why = this.#whyRefused(await this.#recent(), bytes);
     }
     if (why !== null) {
