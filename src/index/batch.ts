@@ -56,6 +56,7 @@ export function runBatch(
     }
     context.room?.claim();
     context.sql.run("COMMIT");
+    context.room?.committed();
     if (!stillOurs()) throw new IndexLostError();
     return outcomes;
   } catch (error) {
@@ -93,6 +94,7 @@ function runOne(context: WriteContext, call: Call): Outcome {
   }
 }
 
-function rollBack({ sql }: WriteContext): void {
+function rollBack({ sql, room }: WriteContext): void {
   if (sql.database.inTransaction) sql.run("ROLLBACK");
+  room?.rolledBack();
 }

@@ -64,7 +64,7 @@ function drain(): void {
   const ours = opened;
   const { context, files } = ours;
   refill(ours);
-  const outcomes = runBatch(context, waiting, () => files.areUnchanged());
+  const outcomes = runBatch(context, waiting, () => files.areUnchanged(context.room.neededBytes));
   const calls = waiting.slice(0, outcomes.length);
   waiting = waiting.slice(outcomes.length);
   const answers = outcomes.map((outcome, n) => {
@@ -90,7 +90,7 @@ function runOnFullDisk(ours: Opened, call: Call): Outcome {
 function runInEmptyLog({ context, files }: Opened, call: Call): Outcome {
   try {
     context.room.emptyLog();
-    const [outcome] = runBatch(context, [call], () => files.areUnchanged());
+    const [outcome] = runBatch(context, [call], () => files.areUnchanged(context.room.neededBytes));
     if (outcome !== undefined) return outcome;
   } catch (error) {
     return { id: call.id, ok: false, error: translateError(error) };
@@ -100,7 +100,12 @@ function runInEmptyLog({ context, files }: Opened, call: Call): Outcome {
 
 /** What removals used up on a full disk is kept again once there is space, before clients add anything. */
 function refill({ context, files }: Opened): void {
-  if (!context.room.isShort || Date.now() < refillAtMs || !files.areUnchanged()) return;
+  if (
+    !context.room.isShort ||
+    Date.now() < refillAtMs ||
+    !files.areUnchanged(context.room.neededBytes)
+  )
+    return;
   refillAtMs = Date.now() + refillMs;
   try {
     context.room.emptyLog();
@@ -130,7 +135,7 @@ function checkpoint(): void {
 function close(): void {
   if (opened === null) return;
   const { path, context, files } = opened;
-  const isEmptied = context.room.emptyLog() && files.areUnchanged();
+  const isEmptied = context.room.emptyLog() && files.areUnchanged(context.room.neededBytes);
   context.sql.close();
   opened = null;
   if (isEmptied) Room.voidLog(path);
