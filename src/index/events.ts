@@ -1,6 +1,6 @@
 // The queue of events. Bounded: of more than can be kept, the oldest go, so an endpoint that is away for
 // days costs no more than this. Which change leaves which event: event-tellers.ts.
-import type { QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
+import type { EventPlace, QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
 import type { Sql } from "./sql.ts";
 
 /** Some 30 MB. */
@@ -60,13 +60,24 @@ export function nextEvents(sql: Sql, endpoint: string, limit: number): QueuedEve
     .map(({ id, event }) => ({ position: id, event: JSON.parse(event) as RegistryEvent }));
 }
 
-export function settleEvents(sql: Sql, endpoint: string, position: number): void {
+export function settleEvents(sql: Sql, endpoint: string, upTo: EventPlace): void {
+  if (!isOfThisQueue(sql, upTo)) return;
   sql.run(
     "UPDATE event_endpoints SET position = max(position, ?) WHERE name = ?",
-    position,
+    upTo.position,
     endpoint,
   );
   forgetSettled(sql);
+}
+
+/** What is there no more was settled before, or dropped as too old. */
+function isOfThisQueue(sql: Sql, { position, id }: EventPlace): boolean {
+  const found = sql.get<{ id: string }>(
+    "SELECT event ->> 'id' AS id FROM events WHERE id = ?",
+    position,
+  );
+  if (found !== null) return found.id === id;
+  return sql.has("SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq >= ?", position);
 }
 
 /** What everybody has had, or nobody wants. Positions never begin anew (AUTOINCREMENT). */
