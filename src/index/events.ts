@@ -33,6 +33,17 @@ export function addEvents(sql: Sql, events: readonly RegistryEvent[]): void {
   if (last > eventsMax) sql.run("DELETE FROM events WHERE id <= ?", last - eventsMax);
 }
 
+/** Some 60 kB: enough for any removal, and little enough for the log of a full disk. */
+const droppedAtOnce = 100;
+
+/** For a removal that finds no space on a full disk: an endpoint that is away must not keep it. */
+export function dropOldestEvents(sql: Sql): void {
+  sql.run(
+    "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?)",
+    droppedAtOnce,
+  );
+}
+
 export function setEventEndpoints(sql: Sql, names: readonly string[]): void {
   const wanted = JSON.stringify(names);
   sql.run("DELETE FROM event_endpoints WHERE name NOT IN (SELECT value FROM json_each(?))", wanted);

@@ -80,11 +80,13 @@ function isFull(outcome: Outcome): boolean {
   return outcome.error instanceof StorageError && outcome.error.code === "full";
 }
 
-/** Once more, by itself, in a log that begins anew; a removal also with the space that is kept for it. */
+/** Once more, by itself, in a log that begins anew; a removal also with the space that is kept for it, then with that of events. */
 function runOnFullDisk(ours: Opened, call: Call): Outcome {
   const outcome = runInEmptyLog(ours, call);
   if (!isFull(outcome) || adding.has(call.name)) return outcome;
-  return runInEmptyLog(ours, { ...call, usesReserve: true });
+  const last = runInEmptyLog(ours, { ...call, usesReserve: true });
+  if (!isFull(last)) return last;
+  return runInEmptyLog(ours, { ...call, usesReserve: true, dropsEvents: true });
 }
 
 function runInEmptyLog({ context, files }: Opened, call: Call): Outcome {
