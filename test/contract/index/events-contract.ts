@@ -1,5 +1,6 @@
 // The queue of events: there is one exactly when its change is, for everybody who asked for it, once.
 import { describe, expect, test } from "bun:test";
+import type { Digest } from "../../../src/oci/index.ts";
 import type { Index, QueuedEvent, RegistryEvent } from "../../../src/registry/ports/index.ts";
 import { type RequestOrigin, requestOrigin } from "../../../src/registry/ports/request-origin.ts";
 import type { IndexDriver } from "./fixture.ts";
@@ -169,6 +170,25 @@ export function eventsContract(driver: IndexDriver): void {
       expect(await index.nextEvents("one", 9)).toEqual(queue);
       await world().upload("a", 4);
       expect(await taken(index, "one")).toHaveLength(4);
+    });
+
+    test("a repository whose last page is full is told of as deleted all the same", async () => {
+      const { index } = world();
+      // One image with as much as a page takes (deleting-images.ts): nothing is left for another.
+      const children: Digest[] = [];
+      for (let n = 0; n < 60; n++) children.push(await world().image("a", { blobs: [n] }));
+      await world().put("a", { children, tags: ["x"] });
+      await index.setEventEndpoints(["one"]);
+      const deletion = {
+        nowMs: world().nowMs,
+        deletedBy: "alice",
+        reason: "client",
+        isRestorable: true,
+      } as const;
+      while ((await index.deleteRepository(repo("a"), deletion)).more);
+      expect((await taken(index, "one")).map(told)).toEqual([
+        ["delete", "repository", "a", null, null],
+      ]);
     });
 
     test("a rebuild of the facts leaves the queue alone", async () => {
