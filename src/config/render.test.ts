@@ -56,4 +56,17 @@ http: {secret: hunter2, headers: {X-Token: [hunter2], Authorization: hunter2}}
     expect(text).not.toContain("hunter2");
     expect(text.match(/\*{8}/g)).toHaveLength(4);
   });
+
+  test("whatever is sent to others' servers is masked", () => {
+    const { config } = load(`version: 0.1
+storage: inmemory
+health: {http: [{uri: "http://me:hunter2@a/up?x=hunter2", headers: {X-Any: [hunter2]}}]}
+notifications:
+  endpoints:
+    - {name: a, url: "https://a/hook?sig=hunter2&b=hunter2#c", headers: {X-Hook: [hunter2, hunter2], Authorization: hunter2}}
+`);
+    const text = renderConfig(config);
+    expect(text).not.toContain("hunter2");
+    expect(text).toContain("X-Hook:");
+  });
 });

@@ -166,7 +166,7 @@ function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig): obj
     file: files.map(({ file, intervalMs }) => ({ file, interval: formatGoDuration(intervalMs) })),
     http: http.map((check) => ({
       uri: maskPassword(check.uri),
-      headers: check.headers,
+      headers: maskedHeaders(check.headers),
       statuscode: check.statusCode,
       ...tried(check),
     })),
@@ -178,7 +178,7 @@ function endpointToClassic(endpoint: EndpointConfig): object {
   return {
     name: endpoint.name,
     url: maskPassword(endpoint.url),
-    headers: endpoint.headers,
+    headers: maskedHeaders(endpoint.headers),
     timeout: formatGoDuration(endpoint.timeoutMs),
     threshold: endpoint.threshold,
     backoff: formatGoDuration(endpoint.backoffMs),
@@ -187,9 +187,16 @@ function endpointToClassic(endpoint: EndpointConfig): object {
   };
 }
 
-/** What stands before the host of a URL may be a password. */
+/** Sent to somebody else's server: any of them may be what it knows us by. */
+function maskedHeaders(headers: Readonly<Record<string, readonly string[]>>): object {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, values]) => [name, values.map(() => mask)]),
+  );
+}
+
+/** What stands before the host of a URL may be a password, and so may the value of any parameter. */
 function maskPassword(uri: string): string {
-  return uri.replace(/\/\/[^/?#@]*@/, `//${mask}@`);
+  return uri.replace(/\/\/[^/?#@]*@/, `//${mask}@`).replace(/([?&][^=&#]*=)[^&#]*/g, `$1${mask}`);
 }
 
 function loadLineToClassic({ watermark, sizeBytesMax }: LoadLineConfig): Record<string, unknown> {

@@ -3,6 +3,7 @@
 import { StorageError } from "../registry/ports/storage.ts";
 import type { RequestOrigin } from "../registry/ports/request-origin.ts";
 import { recordEvents } from "./event-tellers.ts";
+import { dropOldestEvents } from "./events.ts";
 import { type OperationName, operations, type WriteContext } from "./operations.ts";
 import { IndexLostError, isBusy, translateError } from "./sql.ts";
 
@@ -14,6 +15,8 @@ export interface Call {
   readonly deadlineMs: number;
   /** It has found the disk full, and may use what is kept for that. */
   readonly usesReserve?: boolean;
+  /** That was not enough: the oldest events give way to it. */
+  readonly dropsEvents?: boolean;
   /** The request that it is done for, as events tell it. */
   readonly origin?: RequestOrigin | undefined;
 }
@@ -56,6 +59,7 @@ export function runBatch(
     }
     context.room?.claim();
     context.sql.run("COMMIT");
+    context.room?.committed();
     if (!stillOurs()) throw new IndexLostError();
     return outcomes;
   } catch (error) {
@@ -76,6 +80,7 @@ function runOne(context: WriteContext, call: Call): Outcome {
   context.sql.run("SAVEPOINT operation");
   try {
     if (call.usesReserve === true) context.room?.giveUpReserve();
+    if (call.dropsEvents === true) dropOldestEvents(context.sql);
     const operation = operations[call.name] as (
       context: WriteContext,
       ...args: readonly unknown[]
@@ -93,6 +98,7 @@ function runOne(context: WriteContext, call: Call): Outcome {
   }
 }
 
-function rollBack({ sql }: WriteContext): void {
+function rollBack({ sql, room }: WriteContext): void {
   if (sql.database.inTransaction) sql.run("ROLLBACK");
+  room?.rolledBack();
 }

@@ -162,10 +162,11 @@ export function deleteRepository(
   if (repositoryId === null) return done(false);
   const begunMs = performance.now();
   for (;;) {
-    const isLong = page.images > 0 && performance.now() - begunMs > pageMsMax;
-    if (isLong || page.manifests >= pageManifestsMax) return done(true);
     const top = topOfAny(sql, { repository, repositoryId });
     if (top === null) break;
+    // Only now: the last page has to know that it is the last, since it is told of as the deletion.
+    const isLong = page.images > 0 && performance.now() - begunMs > pageMsMax;
+    if (isLong || page.manifests >= pageManifestsMax) return done(true);
     const held = findHolderOf(sql, top, deletion.immutable);
     if (held !== null) return { ...done(false), outcome: "immutable", held };
     const going = goesWith(sql, top, { leasesAtMs: null });
@@ -183,7 +184,7 @@ export function deleteRepository(
     removeTag(sql, { repositoryId, repository, tag }, { nowMs: deletion.nowMs, owe: true });
   }
   page.tags += dangling.length;
-  return done(dangling.length === pageTagsMax);
+  return done(sql.has("SELECT 1 FROM tags WHERE repository_id = ? LIMIT 1", repositoryId));
 }
 
 /** How far up one climbs; what is deeper goes in several deletions instead of one. */

@@ -59,7 +59,7 @@ test("pulls never take the place of changes: from some length on they are not qu
   expect(queued).toBe(waitingWithPullsMax);
   addEvents(sql, [{ ...event, action: "push", id: "a change" }]);
   const position = sql.get<{ id: number }>("SELECT max(id) AS id FROM events")?.id ?? 0;
-  settleEvents(sql, "away", position - 1);
+  settleEvents(sql, "away", { position: position - 1, id: "" });
   expect(nextEvents(sql, "away", 9)?.map((one) => one.event.id)).toEqual(["a change"]);
   expect(queueEvents(sql, many)).toBe(true);
 });

@@ -1,6 +1,6 @@
 // The queue of events. Bounded: of more than can be kept, the oldest go, so an endpoint that is away for
 // days costs no more than this. Which change leaves which event: event-tellers.ts.
-import type { QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
+import type { EventPlace, QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
 import type { Sql } from "./sql.ts";
 
 /** Some 30 MB. */
@@ -33,6 +33,17 @@ export function addEvents(sql: Sql, events: readonly RegistryEvent[]): void {
   if (last > eventsMax) sql.run("DELETE FROM events WHERE id <= ?", last - eventsMax);
 }
 
+/** Some 60 kB: enough for any removal, and little enough for the log of a full disk. */
+const droppedAtOnce = 100;
+
+/** For a removal that finds no space on a full disk: an endpoint that is away must not keep it. */
+export function dropOldestEvents(sql: Sql): void {
+  sql.run(
+    "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?)",
+    droppedAtOnce,
+  );
+}
+
 export function setEventEndpoints(sql: Sql, names: readonly string[]): void {
   const wanted = JSON.stringify(names);
   sql.run("DELETE FROM event_endpoints WHERE name NOT IN (SELECT value FROM json_each(?))", wanted);
@@ -60,13 +71,24 @@ export function nextEvents(sql: Sql, endpoint: string, limit: number): QueuedEve
     .map(({ id, event }) => ({ position: id, event: JSON.parse(event) as RegistryEvent }));
 }
 
-export function settleEvents(sql: Sql, endpoint: string, position: number): void {
+export function settleEvents(sql: Sql, endpoint: string, upTo: EventPlace): void {
+  if (!isOfThisQueue(sql, upTo)) return;
   sql.run(
     "UPDATE event_endpoints SET position = max(position, ?) WHERE name = ?",
-    position,
+    upTo.position,
     endpoint,
   );
   forgetSettled(sql);
+}
+
+/** What is there no more was settled before, or dropped as too old. */
+function isOfThisQueue(sql: Sql, { position, id }: EventPlace): boolean {
+  const found = sql.get<{ id: string }>(
+    "SELECT event ->> 'id' AS id FROM events WHERE id = ?",
+    position,
+  );
+  if (found !== null) return found.id === id;
+  return sql.has("SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq >= ?", position);
 }
 
 /** What everybody has had, or nobody wants. Positions never begin anew (AUTOINCREMENT). */

@@ -7,7 +7,7 @@ import { type Call, type Outcome, runBatch } from "./batch.ts";
 import { OpenFiles } from "./open-files.ts";
 import { adding, type WriteContext } from "./operations.ts";
 import { Room } from "./room.ts";
-import { IndexDamagedError, IndexLostError, openWriter, translateError } from "./sql.ts";
+import { IndexDamagedError, openWriter, translateError } from "./sql.ts";
 import { countAll } from "./usage-count.ts";
 import type { Answer, FromWorker, PlainError, ToWorker } from "./worker-messages.ts";
 
@@ -64,7 +64,7 @@ function drain(): void {
   const ours = opened;
   const { context, files } = ours;
   refill(ours);
-  const outcomes = runBatch(context, waiting, () => files.areUnchanged());
+  const outcomes = runBatch(context, waiting, () => files.areUnchanged(context.room.neededBytes));
   const calls = waiting.slice(0, outcomes.length);
   waiting = waiting.slice(outcomes.length);
   const answers = outcomes.map((outcome, n) => {
@@ -80,18 +80,19 @@ function isFull(outcome: Outcome): boolean {
   return outcome.error instanceof StorageError && outcome.error.code === "full";
 }
 
-/** Once more, by itself, in a log that begins anew; a removal also with the space that is kept for it. */
+/** Once more, by itself, in a log that begins anew; a removal also with the space that is kept for it, then with that of events. */
 function runOnFullDisk(ours: Opened, call: Call): Outcome {
   const outcome = runInEmptyLog(ours, call);
   if (!isFull(outcome) || adding.has(call.name)) return outcome;
-  return runInEmptyLog(ours, { ...call, usesReserve: true });
+  const last = runInEmptyLog(ours, { ...call, usesReserve: true });
+  if (!isFull(last)) return last;
+  return runInEmptyLog(ours, { ...call, usesReserve: true, dropsEvents: true });
 }
 
-function runInEmptyLog(ours: Opened, call: Call): Outcome {
-  const { context, files } = ours;
+function runInEmptyLog({ context, files }: Opened, call: Call): Outcome {
   try {
-    emptyLog(ours);
-    const [outcome] = runBatch(context, [call], () => files.areUnchanged());
+    context.room.emptyLog();
+    const [outcome] = runBatch(context, [call], () => files.areUnchanged(context.room.neededBytes));
     if (outcome !== undefined) return outcome;
   } catch (error) {
     return { id: call.id, ok: false, error: translateError(error) };
@@ -99,23 +100,17 @@ function runInEmptyLog(ours: Opened, call: Call): Outcome {
   throw new Error(`${call.name} was not run`);
 }
 
-/**
- * A commit that failed may have left the database's file longer than its pages, for which it was made
- * longer beforehand; taking the log over cuts it to them again. @throws IndexLostError
- */
-function emptyLog({ context, files }: Opened): void {
-  if (!files.areUnchanged()) throw new IndexLostError();
-  context.room.emptyLog();
-  files.haveShrunk();
-}
-
 /** What removals used up on a full disk is kept again once there is space, before clients add anything. */
-function refill(ours: Opened): void {
-  const { context, files } = ours;
-  if (!context.room.isShort || Date.now() < refillAtMs || !files.areUnchanged()) return;
+function refill({ context, files }: Opened): void {
+  if (
+    !context.room.isShort ||
+    Date.now() < refillAtMs ||
+    !files.areUnchanged(context.room.neededBytes)
+  )
+    return;
   refillAtMs = Date.now() + refillMs;
   try {
-    emptyLog(ours);
+    context.room.emptyLog();
     context.room.fill();
   } catch {
     // An index that is damaged, say: whoever asks for a change next is told.
@@ -142,7 +137,7 @@ function checkpoint(): void {
 function close(): void {
   if (opened === null) return;
   const { path, context, files } = opened;
-  const isEmptied = context.room.emptyLog() && files.areUnchanged();
+  const isEmptied = context.room.emptyLog() && files.areUnchanged(context.room.neededBytes);
   context.sql.close();
   opened = null;
   if (isEmptied) Room.voidLog(path);

@@ -35,6 +35,15 @@ describe("open files (INV-8)", () => {
     expect(files.areUnchanged()).toBe(true);
   });
 
+  test("are unchanged when only what was claimed beyond the database is given back", () => {
+    appendFileSync(path, "claimed for a commit that came to nothing");
+    expect(files.areUnchanged(7)).toBe(true);
+    truncateSync(path, 7);
+    expect(files.areUnchanged(7)).toBe(true);
+    truncateSync(path, 6);
+    expect(files.areUnchanged(7)).toBe(false);
+  });
+
   const changes: Record<string, (file: string) => void> = {
     removed: (file) => {
       rmSync(file);

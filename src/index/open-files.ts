@@ -20,12 +20,17 @@ export class OpenFiles {
     });
   }
 
-  /** The same files under the same names, none shorter than it was when last looked at. */
-  areUnchanged(): boolean {
-    return this.#files.every((seen) => {
+  /**
+   * The same files under the same names, none shorter than it was when last looked at.
+   * @param neededBytes of the first, the database: what its file has beyond, for a commit that came to
+   *   nothing (room.ts), the next checkpoint cuts off.
+   */
+  areUnchanged(neededBytes = Number.POSITIVE_INFINITY): boolean {
+    return this.#files.every((seen, at) => {
       const now = statSync(seen.path, { throwIfNoEntry: false });
       if (now?.ino !== seen.inode || now.dev !== seen.device) return false;
-      if (now.size < seen.sizeBytes) return false;
+      const least = at === 0 ? Math.min(seen.sizeBytes, neededBytes) : seen.sizeBytes;
+      if (now.size < least) return false;
       seen.sizeBytes = now.size;
       return true;
     });

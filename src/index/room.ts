@@ -27,6 +27,9 @@ export class Room {
   readonly #pageBytes: number;
   /** As much of the database's file as is known to have its blocks. */
   #allocatedBytes: number;
+  /** What the transaction needs, and what those that are committed need. */
+  #claimedBytes: number;
+  #neededBytes: number;
   #isReserved = false;
 
   constructor(sql: Sql, path: string) {
@@ -37,7 +40,10 @@ export class Room {
     fileControl(constants.SQLITE_FCNTL_CHUNK_SIZE, growthBytes);
     // Else the last one to close removes the log, and the next start has to find space for it.
     fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
-    this.#allocatedBytes = statSync(path).size;
+    this.#neededBytes = this.#pagesBytes();
+    this.#claimedBytes = this.#neededBytes;
+    // What a process that was killed had claimed beyond, the next checkpoint cuts off.
+    this.#allocatedBytes = Math.min(statSync(path).size, this.#neededBytes);
     this.fill();
   }
 
@@ -46,13 +52,29 @@ export class Room {
    * checkpoint cannot be the one to find the disk full. @throws StorageError `full`
    */
   claim(): void {
-    const pages = this.#sql.get<{ page_count: number }>("PRAGMA page_count")?.page_count ?? 0;
-    const wanted = pages * this.#pageBytes;
+    const wanted = this.#pagesBytes();
+    this.#claimedBytes = wanted;
     if (wanted <= this.#allocatedBytes) return;
     const hint = new BigInt64Array([BigInt(wanted)]);
     const code = this.#sql.database.fileControl(constants.SQLITE_FCNTL_SIZE_HINT, hint);
     if (code !== 0) throw new StorageError("full", "the disk that holds the index is full");
     this.#allocatedBytes = Math.ceil(wanted / growthBytes) * growthBytes;
+  }
+
+  /** After the commit of what was claimed. */
+  committed(): void {
+    this.#neededBytes = this.#claimedBytes;
+  }
+
+  /** What was claimed was not needed: the next checkpoint gives it back. */
+  rolledBack(): void {
+    this.#claimedBytes = this.#neededBytes;
+    this.#allocatedBytes = Math.min(this.#allocatedBytes, this.#neededBytes);
+  }
+
+  /** So long the database's file must be, whatever is given back. */
+  get neededBytes(): number {
+    return this.#neededBytes;
   }
 
   /** Within the transaction of a removal that has found the disk full. */
@@ -75,8 +97,6 @@ export class Room {
   /** Everything in the log is taken over into the database, so that the log begins anew. True: all of it. */
   emptyLog(): boolean {
     const row = this.#sql.get<{ busy: number }>("PRAGMA wal_checkpoint(RESTART)");
-    // Cut to its pages, where a commit for which it was made longer had failed.
-    this.#allocatedBytes = statSync(this.#path).size;
     return row?.busy === 0;
   }
 
@@ -115,9 +135,11 @@ export class Room {
       sql.run("INSERT INTO reserve VALUES (zeroblob(?))", wanted);
       this.claim();
       sql.run("COMMIT");
+      this.committed();
       return true;
     } catch (error) {
       if (sql.database.inTransaction) sql.run("ROLLBACK");
+      this.rolledBack();
       // No space for it now; whatever else is wrong with the disk, the next change will tell.
       if (isForWantOfSpace(error)) return false;
       throw error;
@@ -136,6 +158,11 @@ export class Room {
     } finally {
       closeSync(fd);
     }
+  }
+
+  #pagesBytes(): number {
+    const pages = this.#sql.get<{ page_count: number }>("PRAGMA page_count")?.page_count ?? 0;
+    return pages * this.#pageBytes;
   }
 
   #keptLogBytes(): number {

@@ -34,6 +34,8 @@ class World implements Disposable {
   readonly messages: Message[] = [];
   readonly said: string[] = [];
   registrations = 0;
+  /** How often it cannot be settled. */
+  refusals = 0;
   status: (attempt: number) => number = () => 200;
   #attempts = 0;
   readonly #server = Bun.serve({
@@ -43,8 +45,9 @@ class World implements Disposable {
       const { events } = (await request.json()) as { events: { id: string }[] };
       this.#attempts += 1;
       const status = this.status(this.#attempts);
-      if (status < 400) this.messages.push({ id: events[0]?.id ?? "", headers: request.headers });
-      return new Response("", { status });
+      if (status < 300) this.messages.push({ id: events[0]?.id ?? "", headers: request.headers });
+      const headers = status === 301 ? { Location: "/elsewhere" } : undefined;
+      return new Response("", { status, ...(headers && { headers }) });
     },
   });
 
@@ -55,7 +58,8 @@ class World implements Disposable {
       setEventEndpoints: () => Promise.resolve(),
       queueEvents: () => Promise.resolve(true),
       nextEvents: () => Promise.resolve(this.queue?.slice(0, 100) ?? null),
-      settleEvents: (_name, upTo) => {
+      settleEvents: (_name, { position: upTo }) => {
+        if (this.refusals-- > 0) return Promise.reject(new Error("busy"));
         this.settled.push(upTo);
         this.queue = this.queue?.filter(({ position }) => position > upTo) ?? null;
         return Promise.resolve();
@@ -155,6 +159,22 @@ describe("a delivery", () => {
     await world.run(2);
     expect(world.settled).toEqual([2, 3]);
     expect(world.messages.map(({ id }) => id)).toEqual(["id-1", "id-2", "id-3"]);
+  });
+
+  test("what the index cannot settle just now is not sent again", async () => {
+    world.queue = [event(1), event(2)];
+    world.refusals = 3;
+    await world.run(4);
+    expect(world.messages.map(({ id }) => id)).toEqual(["id-1", "id-2"]);
+    expect(world.settled).toEqual([2]);
+  });
+
+  test("a redirect is no taking: followed, it would lose the event", async () => {
+    world.queue = [event(1)];
+    world.status = (attempt) => (attempt === 1 ? 301 : 200);
+    await world.run(2);
+    expect(world.messages.map(({ id }) => id)).toEqual(["id-1"]);
+    expect(world.said[0]).toContain("it answers 301: redirects are not followed");
   });
 
   test("waits a minute at most", async () => {

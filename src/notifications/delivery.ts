@@ -1,7 +1,12 @@
 // Sends one endpoint its events, in order, one at a time, again and again until it takes them. The queue is
 // in the index, so a restart goes on where it stopped; the last page may be sent twice, with the same ids.
 // Nobody waits for it: an endpoint that is away costs nothing but its own place in the queue.
-import type { EventIndex, QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
+import type {
+  EventIndex,
+  EventPlace,
+  QueuedEvent,
+  RegistryEvent,
+} from "../registry/ports/index.ts";
 import { envelopeOf, type EventSource } from "./envelope.ts";
 
 export interface EndpointOptions {
@@ -41,6 +46,8 @@ export class Delivery {
   readonly #parts: DeliveryParts;
   readonly #options: EndpointOptions;
   readonly #stopped = new AbortController();
+  /** Of the page under way; an index that cannot settle it just now is no reason to send it again. */
+  readonly #taken = new Set<string>();
   #failures = 0;
   #loop: Promise<void> = Promise.resolve();
 
@@ -78,6 +85,7 @@ export class Delivery {
       if (page === null || page.length === 0) return pollMs;
       const { upTo, waitMs } = await this.#sendAll(page);
       if (upTo !== null) await index.settleEvents(name, upTo);
+      this.#taken.clear();
       return waitMs;
     } catch {
       // The index is busy or being built anew: it says so itself, and the queue waits.
@@ -87,13 +95,14 @@ export class Delivery {
 
   async #sendAll(
     page: readonly QueuedEvent[],
-  ): Promise<{ readonly upTo: number | null; readonly waitMs: number }> {
-    let upTo: number | null = null;
+  ): Promise<{ readonly upTo: EventPlace | null; readonly waitMs: number }> {
+    let upTo: EventPlace | null = null;
     for (const { position, event } of page) {
-      if (this.#isWanted(event) && !(await this.#isSent(event))) {
-        return { upTo, waitMs: this.#waitMs() };
+      if (this.#isWanted(event) && !this.#taken.has(event.id)) {
+        if (!(await this.#isSent(event))) return { upTo, waitMs: this.#waitMs() };
+        this.#taken.add(event.id);
       }
-      upTo = position;
+      upTo = { position, id: event.id };
     }
     return { upTo, waitMs: 0 };
   }
@@ -140,12 +149,20 @@ export class Delivery {
     target.password = "";
     const response = await fetch(target, {
       method: "POST",
+      // Followed, it would become a GET without the event, and take the headers' secrets elsewhere.
+      redirect: "manual",
       headers: sent,
       body: envelopeOf(event, this.#parts.source),
       signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#stopped.signal]),
     });
     await response.body?.cancel();
-    if (response.status >= 400) throw new Error(`it answers ${response.status}`);
+    const { status } = response;
+    if (status >= 300 && status < 400 && response.headers.has("location")) {
+      throw new Error(
+        `it answers ${status}: redirects are not followed, its url has to be changed`,
+      );
+    }
+    if (status >= 400) throw new Error(`it answers ${status}`);
   }
 
   /** Short at first; from the threshold on longer and longer. */

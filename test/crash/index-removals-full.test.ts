@@ -2,9 +2,10 @@
 // space that is kept (src/index/room.ts) is enough for them, batch after batch, in halves where a batch is
 // too much; what clients add is refused whole. Needs the right to mount.
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Digest, RepositoryName } from "../../src/oci/index.ts";
 import { openIndex } from "../../src/index/sqlite-index.ts";
 import type { Difference, Index } from "../../src/registry/ports/index.ts";
 import { inHalves, isFull } from "../../src/registry/in-halves.ts";
@@ -87,18 +88,52 @@ async function removeOnFullDisk(root: string, disk: SmallDisk): Promise<void> {
   await index.close();
 }
 
-test.skipIf(process.getuid?.() !== 0)(
-  "removals go on, and what clients add is refused",
-  async () => {
-    const root = mkdtempSync(join(tmpdir(), "plimsoll-removals-"));
-    mkdirSync(root, { recursive: true });
-    const disk = mountSmallDisk(root, 24 * 1024);
-    if (disk === null) throw new Error("this is root, and may not mount");
-    try {
-      await removeOnFullDisk(root, disk);
-    } finally {
-      disk.unmount();
-      rmSync(root, { recursive: true, force: true });
-    }
-  },
+/** An event of each deletion, and what undoing it needs, together are more than what is kept. */
+async function deleteWithDeadEndpoint(root: string, disk: SmallDisk): Promise<void> {
+  const index = await openIndex(join(root, "plimsoll", "index.db"), root);
+  await index.setEventEndpoints(["dead"]);
+  const tree = { setLink: (): void => undefined, setBlob: (): void => undefined };
+  const world = new World({ index, tree, close: () => index.close() });
+  const images: [RepositoryName, Digest][] = [];
+  for (let n = 0; n < 400; n++) {
+    const name = `r${n % 20}`;
+    images.push([repo(name), await world.image(name, { blobs: [n], tags: [`t${n}`] })]);
+  }
+  disk.fill();
+  let last: string | undefined;
+  for (const image of images) {
+    expect((await world.deleteRestorably(...image)).outcome).toBe("deleted");
+    const owed = await index.pendingRedo(1_000);
+    if (owed.length > 100) await inHalves(owed, (part) => index.clearRedo(part));
+    last = image[1];
+    disk.fill();
+  }
+  const waiting = (await index.nextEvents("dead", 2_000)) ?? [];
+  // The oldest have given way, and the newest are there.
+  expect(waiting.length).toBeLessThan(1_600);
+  expect(waiting.at(-1)?.event).toMatchObject({ action: "delete", digest: last ?? "" });
+  await index.close();
+}
+
+async function onSmallDisk(
+  kib: number,
+  work: (root: string, disk: SmallDisk) => Promise<void>,
+): Promise<void> {
+  const root = mkdtempSync(join(tmpdir(), "plimsoll-removals-"));
+  const disk = mountSmallDisk(root, kib);
+  if (disk === null) throw new Error("this is root, and may not mount");
+  try {
+    await work(root, disk);
+  } finally {
+    disk.unmount();
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+test.skipIf(process.getuid?.() !== 0)("removals go on, and what clients add is refused", () =>
+  onSmallDisk(24 * 1024, removeOnFullDisk),
+);
+
+test.skipIf(process.getuid?.() !== 0)("events for a dead endpoint give way to deletions", () =>
+  onSmallDisk(24 * 1024, deleteWithDeadEndpoint),
 );

@@ -36,12 +36,15 @@ function overwrite(path: string, from: number): void {
 /** The tables that a look-up reads first. */
 function overwriteTable(path: string, name: string): void {
   const file = new Database(path, { readonly: true });
+  const { page_size } = file.query<{ page_size: number }, []>("PRAGMA page_size").get() ?? {
+    page_size: pageBytes,
+  };
   const row = file
     .query<{ rootpage: number }, [string]>("SELECT rootpage FROM sqlite_schema WHERE name = ?")
     .get(name);
   file.close();
   const fd = openSync(path, "r+");
-  writeSync(fd, garbage, 0, pageBytes, ((row?.rootpage ?? 0) - 1) * pageBytes);
+  writeSync(fd, garbage, 0, page_size, ((row?.rootpage ?? 0) - 1) * page_size);
   closeSync(fd);
 }
 

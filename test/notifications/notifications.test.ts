@@ -205,6 +205,28 @@ describe("notifications", () => {
     await other.stop();
   });
 
+  test("after the loss of the index, what is acknowledged from then on is told of", async () => {
+    const endpoint = new Endpoint();
+    const root = join(roots, "lost");
+    // It waits so long after the first failure, and then only finds out about the new index by itself.
+    const patient = configured(endpoint.port, ", threshold: 1").replace("50ms", "6s");
+    await using served = await startServed(patient, { root });
+    endpoint.delayMs = null;
+    await pushImage(served.origin, "app", "before");
+    await Bun.sleep(1_000);
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(join(root, `plimsoll/index.db${suffix}`));
+    const giveUpMs = Date.now() + 5_000;
+    let digest = "";
+    while (digest === "" && Date.now() < giveUpMs) {
+      digest = await pushImage(served.origin, "app", "after").catch(() => "");
+    }
+    expect(digest).not.toBe("");
+    endpoint.delayMs = 0;
+    await endpoint.until(3);
+    expect(endpoint.events.map(({ target }) => target["digest"])).toContain(digest);
+    await endpoint.stop();
+  }, 60_000);
+
   test("a kill right after the answer loses no event of what was acknowledged", async () => {
     const directory = join(roots, "killed");
     const hook = await freePort();

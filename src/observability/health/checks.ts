@@ -1,8 +1,9 @@
 // What `health.file`, `health.http` and `health.tcp` look at, with the classic registry's names and
-// messages. Shows no header and no password of a URL: anybody who reaches the debug address reads this.
+// messages. Shows no header and no secret of a URL: anybody who reaches the debug address reads this.
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Config } from "../../config/index.ts";
+import { maskUri } from "../field-text.ts";
 import { type CheckOptions, PeriodicCheck } from "./periodic-check.ts";
 
 type HealthConfig = Config["health"];
@@ -15,7 +16,11 @@ export function configuredChecks({ files, http, tcp }: HealthConfig): PeriodicCh
       threshold: 1,
       run: () => checkFile(check.file),
     })),
-    ...http.map((check) => ({ ...check, name: plainUrl(check.uri), run: () => checkHttp(check) })),
+    ...http.map((check) => ({
+      ...check,
+      name: maskUri(plainUrl(check.uri)),
+      run: () => checkHttp(check),
+    })),
     ...tcp.map((check) => ({ ...check, name: check.addr, run: () => checkTcp(check) })),
   ];
   return checks.map((check) => new PeriodicCheck(check));
@@ -50,7 +55,7 @@ async function checkHttp(check: HealthConfig["http"][number]): Promise<void> {
     ({ status } = await fetch(plain, { method: "HEAD", headers, signal }));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`error while checking: ${plain}: ${reason}`, { cause });
+    throw new Error(`error while checking: ${maskUri(plain)}: ${reason}`, { cause });
   }
   if (status !== check.statusCode) {
     throw new Error(`downstream service returned unexpected status: ${status}`);

@@ -10,6 +10,9 @@ import { RequestMetrics } from "./request-metrics.ts";
 import { StateMetrics, type StateParts } from "./state-metrics.ts";
 import { timedStorage } from "./storage-metrics.ts";
 
+/** Requests wait while it is written: it is put aside for them this often. */
+const writeMsMax = 0.5;
+
 export class Metrics {
   readonly requests: RequestMetrics;
   readonly contentType: string;
@@ -17,6 +20,7 @@ export class Metrics {
   readonly #collections: CollectionMetrics;
   readonly #indexUp: Gauge;
   #state: StateMetrics | null = null;
+  #writing: Promise<string> | null = null;
 
   constructor(version: string) {
     this.contentType = this.#register.contentType;
@@ -47,8 +51,18 @@ export class Metrics {
     this.#state ??= new StateMetrics(parts, this.#register);
   }
 
-  /** In Prometheus' text format. An index that cannot be asked leaves its metrics as they were. */
-  async text(): Promise<string> {
+  /**
+   * In Prometheus' text format. An index that cannot be asked leaves its metrics as they were. Who asks
+   * while it is being written gets what is written.
+   */
+  text(): Promise<string> {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = null;
+    });
+    return this.#writing;
+  }
+
+  async #write(): Promise<string> {
     try {
       await this.#state?.read();
       this.#indexUp.set(this.#state === null ? 0 : 1);
@@ -56,6 +70,14 @@ export class Metrics {
       // What can still be told (requests, failures, the process) is what one needs to see now.
       this.#indexUp.set(0);
     }
-    return await this.#register.metrics();
+    const texts: string[] = [];
+    let begunMs = performance.now();
+    for (const { name } of this.#register.getMetricsAsArray()) {
+      texts.push(await this.#register.getSingleMetricAsString(name));
+      if (performance.now() - begunMs < writeMsMax) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      begunMs = performance.now();
+    }
+    return `${texts.join("\n\n")}\n`;
   }
 }

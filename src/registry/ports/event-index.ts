@@ -28,6 +28,12 @@ export interface QueuedEvent {
   readonly event: RegistryEvent;
 }
 
+/** Of one event in the queue. */
+export interface EventPlace {
+  readonly position: number;
+  readonly id: string;
+}
+
 export interface EventIndex {
   /**
    * From now on events are queued for these endpoints, and for no other. One that is new gets what
@@ -36,8 +42,12 @@ export interface EventIndex {
   setEventEndpoints(names: readonly string[]): Promise<void>;
   /** The oldest that the endpoint has not had; null: no such endpoint (the index was built anew). */
   nextEvents(endpoint: string, limit: number): Promise<readonly QueuedEvent[] | null>;
-  /** The endpoint has had all up to this one. Idempotent; never goes back. */
-  settleEvents(endpoint: string, position: number): Promise<void>;
+  /**
+   * The endpoint has had all up to this one. Idempotent; never goes back.
+   * An index that was built anew counts positions anew: what was taken out of the lost one has other ids,
+   * and settles nothing of it.
+   */
+  settleEvents(endpoint: string, upTo: EventPlace): Promise<void>;
   /**
    * Of what changes nothing: pulls. Nothing is kept when nobody is to be notified, or while so many events
    * wait already that these would take the place of changes. Whether they were kept.

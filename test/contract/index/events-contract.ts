@@ -1,6 +1,7 @@
 // The queue of events: there is one exactly when its change is, for everybody who asked for it, once.
 import { describe, expect, test } from "bun:test";
-import type { Index, RegistryEvent } from "../../../src/registry/ports/index.ts";
+import type { Digest } from "../../../src/oci/index.ts";
+import type { Index, QueuedEvent, RegistryEvent } from "../../../src/registry/ports/index.ts";
 import { type RequestOrigin, requestOrigin } from "../../../src/registry/ports/request-origin.ts";
 import type { IndexDriver } from "./fixture.ts";
 import { worldOf } from "./harness.ts";
@@ -13,7 +14,7 @@ async function taken(index: Index, endpoint: string): Promise<RegistryEvent[]> {
     const last = page?.at(-1);
     if (page === null || last === undefined) return events;
     events.push(...page.map(({ event }) => event));
-    await index.settleEvents(endpoint, last.position);
+    await index.settleEvents(endpoint, { position: last.position, id: last.event.id });
   }
 }
 
@@ -34,6 +35,10 @@ const origin: RequestOrigin = {
   user: "alice",
   base: "http://r.example/v2/",
 };
+
+function settle(index: Index, endpoint: string, upTo: QueuedEvent | undefined): Promise<void> {
+  return index.settleEvents(endpoint, { position: upTo?.position ?? 0, id: upTo?.event.id ?? "" });
+}
 
 export function eventsContract(driver: IndexDriver): void {
   describe("events", () => {
@@ -141,9 +146,9 @@ export function eventsContract(driver: IndexDriver): void {
       expect(await taken(index, "fast")).toHaveLength(3);
       const slow = await index.nextEvents("slow", 9);
       expect(slow).toHaveLength(3);
-      await index.settleEvents("slow", slow?.[1]?.position ?? 0);
+      await settle(index, "slow", slow?.[1]);
       // An older answer that comes late takes nothing back.
-      await index.settleEvents("slow", slow?.[0]?.position ?? 0);
+      await settle(index, "slow", slow?.[0]);
       expect(await index.nextEvents("slow", 9)).toEqual(slow?.slice(2) ?? []);
       await index.setEventEndpoints([]);
       expect(await index.nextEvents("slow", 9)).toBeNull();
@@ -151,6 +156,39 @@ export function eventsContract(driver: IndexDriver): void {
       expect(await index.nextEvents("slow", 9)).toEqual([]);
       await world().upload("a", 4);
       expect(await taken(index, "slow")).toHaveLength(1);
+    });
+
+    test("what was taken out of a lost index settles nothing of the one built in its place", async () => {
+      const { index } = world();
+      await index.setEventEndpoints(["one"]);
+      for (const n of [1, 2, 3]) await world().upload("a", n);
+      const queue = await index.nextEvents("one", 9);
+      // Of another event in the same place, and of a place that is yet to come.
+      const id = "of the lost one";
+      await index.settleEvents("one", { position: queue?.[1]?.position ?? 0, id });
+      await index.settleEvents("one", { position: 1_000_000, id });
+      expect(await index.nextEvents("one", 9)).toEqual(queue);
+      await world().upload("a", 4);
+      expect(await taken(index, "one")).toHaveLength(4);
+    });
+
+    test("a repository whose last page is full is told of as deleted all the same", async () => {
+      const { index } = world();
+      // One image with as much as a page takes (deleting-images.ts): nothing is left for another.
+      const children: Digest[] = [];
+      for (let n = 0; n < 60; n++) children.push(await world().image("a", { blobs: [n] }));
+      await world().put("a", { children, tags: ["x"] });
+      await index.setEventEndpoints(["one"]);
+      const deletion = {
+        nowMs: world().nowMs,
+        deletedBy: "alice",
+        reason: "client",
+        isRestorable: true,
+      } as const;
+      while ((await index.deleteRepository(repo("a"), deletion)).more);
+      expect((await taken(index, "one")).map(told)).toEqual([
+        ["delete", "repository", "a", null, null],
+      ]);
     });
 
     test("a rebuild of the facts leaves the queue alone", async () => {

@@ -220,7 +220,8 @@ async function lookAtMetricsAndEvents(index: Index, round: number): Promise<void
     await index.countPage({ what, after: null, limit: 9 });
   }
   const page = await index.nextEvents("one", 9);
-  await index.settleEvents("one", page?.at(-1)?.position ?? 0);
+  const last = page?.at(-1);
+  await index.settleEvents("one", { position: last?.position ?? 0, id: last?.event.id ?? "" });
   await index.queueEvents([]);
   await index.setEventEndpoints(round === 1 ? ["one"] : []);
 }
