@@ -8,7 +8,7 @@ import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
 import { answerNotified, forOrigin, nameActor, originOf } from "./notified.ts";
-import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
+import { type Asked, type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
 import { type Peer, plainAddress, remoteOf } from "./peer.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
@@ -106,7 +106,7 @@ export function createHandler(parts: HandlerParts): Handler {
       timeMs: clock.now(),
       durationMs,
     });
-    return toResponse(reply, { method: request.method, requestId }, common);
+    return toResponse(reply, askedBy(request, requestId), common);
   };
 }
 
@@ -149,6 +149,11 @@ function refuseWhileUnhealthy(health: HealthChecks): void {
 function requestIdOf(request: Request): string {
   const given = request.headers.get("x-request-id");
   return given !== null && /^[\w.:+/=@-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+}
+
+/** Who named the request is told by what name it was taken; the classic sends no such header. */
+function askedBy({ method, headers }: Request, requestId: string): Asked {
+  return headers.has("x-request-id") ? { method, requestId } : { method };
 }
 
 function reportFault(logger: Logger, error: unknown, fields: LogFields): void {

@@ -38,7 +38,8 @@ describe("metrics", () => {
     expect(operation("findTag")).toBe(4);
     expect(told("plimsoll_index_up")).toBe(1);
     expect(told("process_resident_memory_bytes")).toBeGreaterThan(1e6);
-    expect(told("nodejs_eventloop_lag_p99_seconds")).toBeGreaterThan(0);
+    // 0 where it has not been measured yet.
+    expect(told("nodejs_eventloop_lag_p99_seconds")).toBeGreaterThanOrEqual(0);
 
     await fetch(`${origin}/v2/team/app/manifests/${digest}`, { method: "DELETE" });
     metrics = await served.debug("/metrics");

@@ -44,7 +44,6 @@ function blobTests(factory: RegistryFactory): void {
       "docker-distribution-api-version": "registry/2.0",
       etag: `"${digest}"`,
       "x-content-type-options": "nosniff",
-      "x-request-id": anyText,
     });
   });
 
@@ -55,9 +54,7 @@ function blobTests(factory: RegistryFactory): void {
     expect(head.status).toBe(200);
     expect(await head.text()).toBe("");
     expect(Date.parse(head.headers.get("date") ?? "")).toBeGreaterThan(0);
-    // Each request has its own id.
-    const own = new Set(["date", "x-request-id"]);
-    const names = (response: Response) => [...response.headers].filter(([name]) => !own.has(name));
+    const names = (response: Response) => [...response.headers].filter(([name]) => name !== "date");
     expect(names(head)).toEqual(names(got));
   });
 
@@ -179,7 +176,6 @@ function manifestTests(factory: RegistryFactory): void {
         "docker-distribution-api-version": "registry/2.0",
         etag: `"${pushed}"`,
         "x-content-type-options": "nosniff",
-        "x-request-id": anyText,
       });
       const head = await harness.ask(`/v2/app/manifests/${reference}`, { method: "HEAD" });
       expect(head.status).toBe(200);
