@@ -9,5 +9,6 @@ export { Collector } from "./collector.ts";
 export { policyOf } from "./plan.ts";
 export { humanBytes } from "./human-bytes.ts";
 export { DoomedManifests } from "./planned-manifests.ts";
-export { CollectionSchedule, type ScheduleOptions, systemTimers, type Timers } from "./schedule.ts";
+export { CollectionSchedule, type ScheduleOptions } from "./schedule.ts";
+export { sleepUntil, systemTimers, type Timers } from "./timers.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { CollectionDue } from "../registry/ports/index.ts";
 import { repository, World } from "../../test/race/world.ts";
 import type { CollectionReport, CollectOptions } from "./collection-events.ts";
-import { CollectionSchedule, type ScheduleOptions, type Timers } from "./schedule.ts";
+import { CollectionSchedule, type ScheduleOptions } from "./schedule.ts";
+import type { Timers } from "./timers.ts";
 import { stopReasonOf } from "./stop-reason.ts";
 
 const minuteMs = 60_000;

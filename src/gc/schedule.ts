@@ -8,6 +8,7 @@ import type { Collector } from "./collector.ts";
 import { type DailyWindow, WindowClock } from "./daily-window.ts";
 import { policyOf } from "./plan.ts";
 import { CollectionStop, type StopReason, stopTexts } from "./stop-reason.ts";
+import { sleepUntil, type Timers } from "./timers.ts";
 
 /** The first cycle comes this long after tree and index agree: a start has enough to do. */
 const firstCycleMs = 60_000;
@@ -18,25 +19,6 @@ const restMsMin = 60_000;
 /** After a failure (a full disk, say) the next cycle waits this long, and twice as long each time, up to an hour. */
 const backOffMsMin = 60_000;
 const backOffMsMax = 3_600_000;
-
-/** Sleeps are cut into pieces, so that a clock that was set is noticed. */
-const sleepMsMax = 600_000;
-
-/** Rings once. What it returns calls it off. */
-export interface Timers {
-  set(ms: number, ring: () => void): () => void;
-}
-
-/** They do not keep the process alive. */
-export const systemTimers: Timers = {
-  set: (ms, ring) => {
-    const timer = setTimeout(ring, ms);
-    timer.unref();
-    return () => {
-      clearTimeout(timer);
-    };
-  },
-};
 
 export interface ScheduleOptions {
   readonly intervalMs: number;
@@ -109,7 +91,7 @@ export class CollectionSchedule {
     const firstMs = Math.min(firstCycleMs, options.intervalMs);
     let next: Next = { atMs: clock.now() + firstMs, trigger: "start" };
     while (!signal.aborted) {
-      await this.#sleepUntil(next.atMs);
+      await sleepUntil(this.#parts, next.atMs, this.#stopped.signal);
       if (signal.aborted) return;
       const opensAtMs = this.#opensAt();
       if (opensAtMs === null) next = await this.#cycle(next.trigger);
@@ -215,33 +197,6 @@ export class CollectionSchedule {
       log.warn(`collecting in the background failed, next try in ${seconds(waitMs)}: ${why}`);
     }
     return { atMs: clock.now() + waitMs, trigger: "retry" };
-  }
-
-  /** Or until a clock that ran ahead is set right: by it, `atMs` may be years away. */
-  async #sleepUntil(atMs: number): Promise<void> {
-    const { clock } = this.#parts;
-    for (let nowMs = clock.now(); nowMs < atMs;) {
-      await this.#sleep(Math.min(atMs - nowMs, sleepMsMax));
-      if (this.#stopped.signal.aborted || clock.now() < nowMs) return;
-      nowMs = clock.now();
-    }
-  }
-
-  #sleep(ms: number): Promise<void> {
-    const { signal } = this.#stopped;
-    return new Promise((resolve) => {
-      if (signal.aborted) {
-        resolve();
-        return;
-      }
-      const wake = (): void => {
-        callOff();
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      const callOff = this.#parts.timers.set(ms, wake);
-      signal.addEventListener("abort", wake, { once: true });
-    });
   }
 }
 

@@ -1,6 +1,6 @@
 // Applies each rule on its interval. When it was last applied is kept in the index, so that a restart does
 // not apply everything again. Removes nothing itself. Time, timers and chance are injected.
-import type { Timers } from "../gc/index.ts";
+import { sleepUntil, type Timers } from "../gc/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { RetentionIndex } from "../registry/ports/index.ts";
 import type { Retention } from "./retention.ts";
@@ -14,9 +14,6 @@ const jitterMsMax = 600_000;
 
 /** After a failure (a full disk, say) the next try waits this long, or the interval if that is shorter. */
 const retryMs = 600_000;
-
-/** Sleeps are cut into pieces, so that a clock that was set is noticed. */
-const sleepMsMax = 600_000;
 
 export interface RetentionScheduleParts {
   readonly retention: Pick<Retention, "apply">;
@@ -62,7 +59,7 @@ export class RetentionSchedule {
     const firstRunMs = Math.min(firstRunMsMax, ...rules.map((rule) => rule.intervalMs));
     let notBeforeMs = clock.now() + firstRunMs + this.#jitter(firstRunMs);
     while (!signal.aborted) {
-      await this.#sleepUntil(notBeforeMs);
+      await sleepUntil(this.#parts, notBeforeMs, signal);
       if (signal.aborted) return;
       try {
         notBeforeMs = await this.#applyDue();
@@ -101,33 +98,6 @@ export class RetentionSchedule {
 
   #jitter(msMax: number): number {
     return Math.round(Math.min(jitterMsMax, msMax) * this.#parts.random());
-  }
-
-  /** Or until a clock that ran ahead is set right: by it, `atMs` may be years away. */
-  async #sleepUntil(atMs: number): Promise<void> {
-    const { clock } = this.#parts;
-    for (let nowMs = clock.now(); nowMs < atMs;) {
-      await this.#sleep(Math.min(atMs - nowMs, sleepMsMax));
-      if (this.#stopped.signal.aborted || clock.now() < nowMs) return;
-      nowMs = clock.now();
-    }
-  }
-
-  #sleep(ms: number): Promise<void> {
-    const { signal } = this.#stopped;
-    return new Promise((resolve) => {
-      if (signal.aborted) {
-        resolve();
-        return;
-      }
-      const wake = (): void => {
-        callOff();
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      const callOff = this.#parts.timers.set(ms, wake);
-      signal.addEventListener("abort", wake, { once: true });
-    });
   }
 }
 

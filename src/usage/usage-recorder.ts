@@ -2,7 +2,7 @@
 // and timers are injected. A sample that cannot be taken is left out: the next one is an hour away.
 import type { Clock } from "../registry/ports/clock.ts";
 import type { UsageIndex } from "../registry/ports/index.ts";
-import type { Timers } from "../gc/schedule.ts";
+import type { Timers } from "../gc/timers.ts";
 
 const dayMs = 86_400_000;
 const firstMs = 60_000;
