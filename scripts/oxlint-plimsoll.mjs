@@ -24,6 +24,9 @@ const allowed = {
   "src/compose-api.ts": ["src"],
   "src/compose-retention.ts": ["src"],
   "src/compose-access.ts": ["src"],
+  "src/compose-background.ts": ["src"],
+  "src/compose-reload.ts": ["src"],
+  "src/compose-settings.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
   "src/renewal.ts": [
     "src/index",

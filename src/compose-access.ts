@@ -34,6 +34,24 @@ export interface AccessParts {
   /** Null: storage in memory. */
   readonly tree: { readonly rootDirectory: string } | null;
   readonly clock?: Clock;
+  /** Absent: made for this one. */
+  readonly issuerKeys?: () => Promise<IssuerKeys>;
+}
+
+/**
+ * The keys of the registry's own issuer, opened when they are first needed and then always the same, however
+ * often access is put together anew: two of them would write over each other's file.
+ */
+export function issuerKeysOf(parts: AccessParts): () => Promise<IssuerKeys> {
+  const { clock = systemClock, logger, tree } = parts;
+  let opened: Promise<IssuerKeys> | null = null;
+  const open = async (): Promise<IssuerKeys> => {
+    const path = tree === null ? null : join(tree.rootDirectory, ownDirectory, "issuer-keys.json");
+    const keys = new IssuerKeys(path, clock, authLog(logger));
+    await keys.open();
+    return keys;
+  };
+  return () => (opened ??= open());
 }
 
 /** Null: everybody may do everything. @throws Error naming what cannot be used. */
@@ -66,22 +84,20 @@ export async function composeAccess(parts: AccessParts): Promise<Access | null> 
     const { realm } = auth;
     return { controller: new PasswordAccess({ logins, policy, realm, own: null }), issuer: null };
   }
-  return await withIssuer({ ...parts, clock, log }, { logins, policy }, auth);
+  return await withIssuer({ ...parts, clock }, { logins, policy }, auth);
 }
 
 async function withIssuer(
-  parts: AccessParts & { readonly clock: Clock; readonly log: AuthLog },
+  parts: AccessParts & { readonly clock: Clock },
   { logins, policy }: { readonly logins: Logins; readonly policy: Policy },
   auth: Extract<AuthConfig, { kind: "htpasswd" }>,
 ): Promise<Access> {
-  const { clock, log, tree } = parts;
+  const { clock } = parts;
   const { realm: basicRealm } = auth;
   const own = auth.issuer;
   if (own === null) throw new Error("auth.issuer is missing");
   const { service, issuer, realm, expirationMs: lifeMs } = own;
-  const keyPath = tree === null ? null : join(tree.rootDirectory, ownDirectory, "issuer-keys.json");
-  const keys = new IssuerKeys(keyPath, clock, log);
-  await keys.open();
+  const keys = await (parts.issuerKeys ?? issuerKeysOf(parts))();
   const algorithms = [issuerAlgorithm];
   const tokens = new BearerTokens({ keys, issuer, service, algorithms, clock });
   return {

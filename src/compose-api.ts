@@ -34,7 +34,9 @@ export class ApiServices {
     this.#verifications = tree === null ? null : verifyRequests({ ...root, tree }, log);
     this.#retention = new RetentionRequests({
       retention: root.retention,
-      rules: config.retention,
+      get rules() {
+        return config.retention;
+      },
       clock: systemClock,
       agreed: (signal) => agreement.wait(signal),
       log,
@@ -54,6 +56,11 @@ export class ApiServices {
       collection: collectionControl(this.#collections, root, config),
       verification: this.#verifications === null ? null : verifyControl(this.#verifications),
     };
+  }
+
+  /** Ends a run of retention that was asked for under other rules. */
+  rulesChanged(): void {
+    this.#retention.stopRun("the rules have changed; ask again");
   }
 
   /** Ends what was asked for over the API. */

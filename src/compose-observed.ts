@@ -16,6 +16,7 @@ import { Notifier } from "./notifications/index.ts";
 import {
   configuredChecks,
   HealthMonitor,
+  type HealthSource,
   type Logger,
   Profiles,
   tracingSettings,
@@ -35,6 +36,8 @@ export interface Observed {
   readonly debugServer: RunningServer | null;
   /** The root is open: from now on it is looked at too. */
   rootOpened(root: OpenRoot): void;
+  /** Looks at what the configuration names from now on. */
+  replaceChecks(root: OpenRoot, health: Config["health"]): void;
   /** Before anything that needs the root is stopped. */
   stopping(): void;
   /** The last that ends, so that one sees a stop that takes long. */
@@ -74,10 +77,12 @@ export async function observe(config: Config, logger: Logger): Promise<Observed>
     },
     debugServer,
     rootOpened: (root) => {
-      health.add(new StorageHealth(root.storage, config.health.storageDriver));
-      health.add(...configuredChecks(config.health));
+      health.add(...checksOf(root, config.health));
       const { contentCache } = root.services;
       metrics?.addState({ index: root.index, contentCache, now: () => systemClock.now() });
+    },
+    replaceChecks: (root, checks) => {
+      health.replace(checksOf(root, checks));
     },
     stopping: () => {
       readiness.stopping();
@@ -89,6 +94,10 @@ export async function observe(config: Config, logger: Logger): Promise<Observed>
       await debugServer?.stop();
     },
   };
+}
+
+function checksOf(root: OpenRoot, health: Config["health"]): readonly HealthSource[] {
+  return [new StorageHealth(root.storage, health.storageDriver), ...configuredChecks(health)];
 }
 
 function textOf(metrics: Metrics, path: string): MetricsText {

@@ -31,10 +31,14 @@ export function diskWatchOf(
   const { loadLine } = config.storage;
   const space = loadLine === null ? null : spaceOf(loadLine.sizeBytesMax, root);
   if (loadLine === null || space === null) return null;
-  const { warnPercent, collectPercent, refusePercent } = loadLine.watermark;
   return new DiskWatch({
     space,
-    marks: { warn: warnPercent, collect: collectPercent, refuse: refusePercent },
+    // Asked for again each time: they can change while it watches.
+    get marks() {
+      const { watermark } = config.storage.loadLine ?? loadLine;
+      const { warnPercent, collectPercent, refusePercent } = watermark;
+      return { warn: warnPercent, collect: collectPercent, refuse: refusePercent };
+    },
     clock: root.clock,
     timers: systemTimers,
     log,
@@ -68,7 +72,7 @@ interface PressureRoot {
 export function pressureOn(
   root: PressureRoot,
   config: Config,
-  parts: { readonly log: Log; readonly applyRetention: ApplyRetention | null },
+  parts: { readonly log: Log; readonly applyRetention: () => ApplyRetention | null },
 ): { start(): Promise<void>; stop(): Promise<void> } {
   const { watch } = root;
   const relief = watch === null ? null : reliefOf({ ...root, watch }, config, parts);
@@ -87,23 +91,28 @@ export function pressureOn(
 function reliefOf(
   root: PressureRoot & { readonly watch: DiskWatch },
   config: Config,
-  parts: { readonly log: Log; readonly applyRetention: ApplyRetention | null },
+  parts: { readonly log: Log; readonly applyRetention: () => ApplyRetention | null },
 ): Relief | null {
   if (config.storage.maintenance.readOnly.enabled) return null;
-  const { gc } = config;
   const { collector, index, agreement, watch } = root;
   return new Relief({
     collector,
     index,
     watch,
-    ...parts,
+    log: parts.log,
+    get applyRetention() {
+      return parts.applyRetention();
+    },
     agreed: (signal) => agreement.wait(signal),
     clock: systemClock,
-    options: {
-      keepDeletedMs: gc.keepDeletedMs,
-      untagged: gc.untagged,
-      foreignGraceMs: gc.graceMs,
-      uploadAgeMs: uploadAgeMs(config),
+    get options() {
+      const { gc } = config;
+      return {
+        keepDeletedMs: gc.keepDeletedMs,
+        untagged: gc.untagged,
+        foreignGraceMs: gc.graceMs,
+        uploadAgeMs: uploadAgeMs(config),
+      };
     },
   });
 }

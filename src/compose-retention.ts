@@ -45,7 +45,9 @@ export function retentionOf(
     followTree: () => {
       follower.wake();
     },
-    keepDeletedMs: config.gc.keepDeletedMs,
+    get keepDeletedMs() {
+      return config.gc.keepDeletedMs;
+    },
     logRun: ({ askedBy, rules, report }) => {
       const { durationMs, applied: _, bytes: __, atLeast: ___, ...figures } = report;
       logger.info("retention", {
@@ -88,15 +90,18 @@ export async function runRetention(
   return completed ? 0 : 1;
 }
 
-/** What rules with `onpressure` do when the disk is too full; null: there are none, or nothing may be removed. */
+/** What rules with `onpressure` do when the disk is too full; null: there are none now, or nothing may be removed. */
 export function retentionUnderPressure(
   config: Config,
   retention: Retention,
-): ApplyRetention | null {
-  const rules = config.retention;
-  if (!rules.some(({ onPressure }) => onPressure) || refusalOf(config) !== null) return null;
-  return async (isEnough, signal) => {
-    await retention.applyUnderPressure(rules, isEnough, signal);
+): () => ApplyRetention | null {
+  const isRefused = refusalOf(config) !== null;
+  return () => {
+    const rules = config.retention;
+    if (isRefused || !rules.some(({ onPressure }) => onPressure)) return null;
+    return async (isEnough, signal) => {
+      await retention.applyUnderPressure(rules, isEnough, signal);
+    };
   };
 }
 

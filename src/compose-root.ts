@@ -276,7 +276,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   );
   const usage = new UsageReports({ index, storage, clock, pause: pauseFor });
   const failing = Promise.withResolvers<Error>();
-  const endpoints = config.notifications.map(({ name }) => name);
+  const endpoints = (): string[] => config.notifications.map(({ name }) => name);
   const renewal = { storage, reports, tree, collector, follower, endpoints, log: logTo(logger) };
   renewable?.renewBy(renewalOf({ ...renewal, failed: failing.resolve }));
   return {

@@ -2,17 +2,19 @@
 // could decide for itself. How a root is opened: compose-root.ts.
 import { ApiServices } from "./compose-api.ts";
 import { runTokenCommand } from "./auth/index.ts";
-import { composeAccess } from "./compose-access.ts";
+import { BackgroundWork } from "./compose-background.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { pressureOn } from "./compose-pressure.ts";
-import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
-import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
-import type { Config } from "./config/index.ts";
-import { httpOptions, scheduleOptions } from "./config-mapping.ts";
-import { CollectionSchedule, parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
+import { type ReloadOutcome, Reloads, tellReload } from "./compose-reload.ts";
+import { retentionUnderPressure, runRetention } from "./compose-retention.ts";
+import { Settings } from "./compose-settings.ts";
+import { reindexProgress, verifyRoot } from "./compose-verify.ts";
+import { type Config, LiveConfig, type LoadedConfig } from "./config/index.ts";
+import { httpOptions } from "./config-mapping.ts";
+import { parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
 import { notifierOf, type Observed, observe } from "./compose-observed.ts";
-import { type RunningServer, startServer } from "./http/index.ts";
-import type { Logger, Logs } from "./observability/index.ts";
+import { type RegistryServer, startServer } from "./http/index.ts";
+import type { Logger, Logs, LogsSettings } from "./observability/index.ts";
 import {
   type Asker,
   askOwner,
@@ -37,12 +39,28 @@ export interface Serving {
   readonly debugAddress: string | null;
   /** Resolves when it can serve no longer; it has to be stopped all the same. */
   readonly failed: Promise<Error>;
+  /** Takes the configuration as it is now, as far as that goes without a restart. Never rejects. */
+  reload(): Promise<ReloadOutcome>;
   /** Ends requests under way, then everything else, and gives the root up. */
   stop(): Promise<void>;
 }
 
-/** @param signal stops a start that takes long: the first build of an index. */
-export async function serve(config: Config, logs: Logs, signal: AbortSignal): Promise<Serving> {
+export interface ServeOptions {
+  /** Stops a start that takes long: the first build of an index. */
+  readonly signal: AbortSignal;
+  /** Reads the configuration again. @throws ConfigError */
+  readonly load: () => LoadedConfig;
+  readonly setLogs: (settings: LogsSettings) => void;
+}
+
+/** Serves by a configuration, and by others that it is given while it runs. */
+export async function serve(
+  config: Config,
+  logs: Logs,
+  options: AbortSignal | ServeOptions,
+): Promise<Serving> {
+  const more = options instanceof AbortSignal ? unloadable(options, config) : options;
+  const live = new LiveConfig(config);
   const observed = await observe(config, logs.logger).catch((error: unknown) => {
     // Of a second server on the same root both addresses are taken: that it is one says more.
     const rootDirectory = rootDirectoryOf(config);
@@ -50,76 +68,84 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     throw error;
   });
   try {
-    return await serveObserved({ config, logs, signal, observed });
+    return await serveObserved({ ...more, live, logs, observed });
   } catch (error) {
     await observed.stop();
     throw error;
   }
 }
 
-interface Start {
-  readonly config: Config;
+/** Always the same configuration. */
+function unloadable(signal: AbortSignal, config: Config): ServeOptions {
+  return {
+    signal,
+    load: () => ({ config, warnings: [], path: "" }),
+    setLogs: () => undefined,
+  };
+}
+
+interface Start extends ServeOptions {
+  readonly live: LiveConfig;
   readonly logs: Logs;
-  readonly signal: AbortSignal;
   readonly observed: Observed;
 }
 
-async function serveObserved({ config, logs, signal, observed }: Start): Promise<Serving> {
+async function serveObserved(start: Start): Promise<Serving> {
+  const { live, logs, signal, load, setLogs, observed } = start;
   const { logger } = logs;
   const { health, readiness, watch } = observed;
+  // Whoever asks it again later sees what is true then.
+  const config = live.view;
   const root = await openRoot(config, logger, { command: "serve", signal, watch });
-  const { expiry, tree } = root;
-  const schedule = collectionSchedule(config, root, logger);
-  const retention = retentionSchedule(config, root, logger);
+  const { expiry } = root;
+  const background = new BackgroundWork(root, { config, logger, signal });
   const applyRetention = retentionUnderPressure(config, root.retention);
   const pressure = pressureOn(root, config, { log: logTo(logger), applyRetention });
   const recorder = usageRecorder(root, logger);
   const api = new ApiServices(root, config, logger);
-  const scrub =
-    tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
-  let server: RunningServer | null = null;
+  let server: RegistryServer | null = null;
   const notifier = notifierOf(config, root, logger);
   try {
     observed.rootOpened(root);
     await notifier.start();
+    const settings = new Settings({ live, root, logger, setLogs, observed, notifier, api });
     server = await startServer({
       ...observedParts(observed, logs),
       registry: root.services,
       options: httpOptions(config),
-      access: await composeAccess({ ...root, config, logger }),
+      access: await settings.access(config),
       api: config.http.api.enabled ? api.parts : null,
       ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
     const { address } = server;
     await root.agreement.begin();
     root.announce(address);
-    const control = controlOf(root);
+    const parts = [...settings.partsOf(server), ...background.parts];
+    const reloads = new Reloads({ live, load, logger, parts });
+    const control = controlOf(root, reloads);
     health.start();
     expiry?.start();
-    schedule?.start();
-    retention?.start();
+    background.start();
     recorder.start();
-    scrub?.start(root.agreement.wait(signal));
     await pressure.start();
     readiness.serving(() => root.index.rootId());
     return {
       address,
       debugAddress: observed.debugServer?.address ?? null,
       failed: root.failed,
+      reload: () => reloads.reload(),
       stop: async () => {
         observed.stopping();
+        await reloads.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
-        const collected = schedule?.stop();
-        const retained = retention?.stop();
+        const ended = background.stop();
         const relieved = pressure.stop();
         await recorder.stop();
         await control?.stop();
         await api.stop();
         await expiry?.stop();
-        await collected;
-        await retained;
+        await ended;
         await relieved;
-        await scrub?.stop();
         await server?.stop();
         await notifier.stop();
         await root.close();
@@ -146,10 +172,12 @@ function observedParts({ health, observer, readiness }: Observed, logs: Logs) {
   };
 }
 
-function controlOf(root: OpenRoot): ControlServer | null {
+function controlOf(root: OpenRoot, reloads: Reloads): ControlServer | null {
   if (root.tree === null) return null;
   return serveControl(root.tree.rootDirectory, (request, asker) =>
-    runCommand({ root, isRunning: true }, request, asker),
+    request.command === "reload"
+      ? tellReload(reloads, asker)
+      : runCommand({ root, isRunning: true }, request, asker),
   );
 }
 
@@ -278,31 +306,28 @@ export async function runOnRoot(
   }
 }
 
+/** Has the server that owns the root take its configuration anew. @returns the exit code */
+export async function askToReload(config: Config, asker: Asker): Promise<number> {
+  const rootDirectory = rootDirectoryOf(config);
+  if (rootDirectory === null) {
+    throw new Error("storage.inmemory: there is no socket to ask the server over; send it SIGHUP");
+  }
+  try {
+    return await askOwner(rootDirectory, { command: "reload", options: {} }, asker);
+  } catch (error) {
+    if (!(error instanceof OwnerSilentError)) throw error;
+    throw new Error(
+      `no server answers for ${rootDirectory}: none runs, or it is starting or stopping`,
+      { cause: error },
+    );
+  }
+}
+
 function usageRecorder({ index }: OpenRoot, logger: Logger): UsageRecorder {
   return new UsageRecorder({
     index,
     clock: systemClock,
     timers: systemTimers,
     warn: logTo(logger).warn,
-  });
-}
-
-function collectionSchedule(
-  config: Config,
-  root: OpenRoot,
-  logger: Logger,
-): CollectionSchedule | null {
-  const options = scheduleOptions(config);
-  if (options === null) return null;
-  const { collector, index, agreement } = root;
-  return new CollectionSchedule({
-    collector,
-    index,
-    clock: systemClock,
-    timers: systemTimers,
-    random: Math.random,
-    agreed: (signal) => agreement.wait(signal),
-    log: logTo(logger),
-    options,
   });
 }

@@ -1,4 +1,5 @@
-// What the rooms want to know of the configuration, in their own terms.
+// What the rooms want to know of the configuration, in their own terms. What can change while the registry
+// runs (config/reloading.ts) is read anew whenever it is asked for.
 import type { Config } from "./config/index.ts";
 import type { ScheduleOptions } from "./gc/index.ts";
 import { bodySilenceMs, type HttpOptions } from "./http/index.ts";
@@ -24,18 +25,31 @@ export function manifestValidation(config: Config): ManifestValidation {
 }
 
 export function serviceOptions(config: Config): ServiceOptions {
-  const { gc, storage } = config;
+  const { storage } = config;
   return {
     deleteEnabled: storage.delete.enabled,
-    graceMs: gc.graceMs,
-    keepDeletedMs: gc.keepDeletedMs,
+    get graceMs() {
+      return config.gc.graceMs;
+    },
+    get keepDeletedMs() {
+      return config.gc.keepDeletedMs;
+    },
     readOnly: storage.maintenance.readOnly.enabled,
-    validation: manifestValidation(config),
+    get validation() {
+      return manifestValidation(config);
+    },
   };
 }
 
-export function boundsOf({ immutable, quotas }: Config): Bounds {
-  return new Bounds({ immutable, quotas });
+export function boundsOf(config: Config): Bounds {
+  return new Bounds({
+    get immutable() {
+      return config.immutable;
+    },
+    get quotas() {
+      return config.quotas;
+    },
+  });
 }
 
 /** Null: the server does not collect by itself. */
@@ -74,7 +88,11 @@ export function httpOptions(config: Config): HttpOptions {
     bodySilenceMs,
     deleteEnabled: storage.delete.enabled,
     readOnly: storage.maintenance.readOnly.enabled,
-    catalogEntriesMax: config.catalog.maxEntries,
-    tagsMax: config.tags.maxTags,
+    get catalogEntriesMax() {
+      return config.catalog.maxEntries;
+    },
+    get tagsMax() {
+      return config.tags.maxTags;
+    },
   };
 }

@@ -1,4 +1,6 @@
 // Starts the command line, nothing else.
+// oxlint-disable-next-line import/no-unassigned-import -- the first thing of all is what it does
+import "./cli/hang-up.ts";
 import { writeSync } from "node:fs";
 import { runProgram } from "./cli/program.ts";
 

@@ -41,7 +41,7 @@ export interface RenewalParts {
   readonly collector: { settle(): Promise<void> };
   readonly follower: { settle(): Promise<void> };
   /** Who is to be notified of what happens from then on; what was queued is lost. */
-  readonly endpoints: readonly string[];
+  readonly endpoints: () => readonly string[];
   readonly failed: (error: Error) => void;
 }
 
@@ -56,7 +56,7 @@ export function renewalOf(parts: RenewalParts): Renewal {
     build: async (fresh, owed) => {
       await payOwed(owed, { storage, reports });
       await adoptRoot(fresh, storage);
-      await fresh.setEventEndpoints(parts.endpoints);
+      await fresh.setEventEndpoints(parts.endpoints());
       const agreement = { index: fresh, tree, clock: systemClock, isExclusive: false, log };
       await new Agreement(agreement).rebuild(new AbortController().signal);
     },

@@ -19,6 +19,7 @@ Examples:
   registry retention preview config.yml         show which tags the retention rules would remove
   registry reindex config.yml                   build the index again from the tree
   registry config config.yml                    show the effective configuration
+  registry reload config.yml                    have a running server take it without a restart
   registry htpasswd add /auth/htpasswd alice    add a user who may log in, or change a password
   registry access check alice push team/app config.yml   who may do what, and by which rule
 
@@ -126,6 +127,15 @@ Examples:
   registry reindex config.yml                   after the tree was restored or changed by other means
 
 Beside a running server, it has the server compare the index with the tree once more.
+${configurationText}`;
+
+export const reloadHelp = `
+Examples:
+  registry reload config.yml                    say what was applied, and what needs a restart
+
+The argument says where the server is; the server reads the file that it was started with. The same as
+kill -HUP, but one sees what became of it. Exit code: 1 when the configuration cannot be used, and nothing
+was changed.
 ${configurationText}`;
 
 export const configHelp = `

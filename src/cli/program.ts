@@ -10,6 +10,7 @@ import { runGarbageCollect } from "./garbage-collect.ts";
 import type { GarbageCollectFlags } from "./garbage-collect-options.ts";
 import * as help from "./help-texts.ts";
 import { runReindex } from "./reindex.ts";
+import { runReload } from "./reload.ts";
 import { type RestoreFlags, runRestore } from "./restore.ts";
 import { type RetentionFlags, runRetention } from "./retention.ts";
 import { runServe } from "./serve.ts";
@@ -35,6 +36,14 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .addHelpText("after", help.serveHelp)
     .action(async (path?: string) => {
       finish(await runServe(path, packageJson.version));
+    });
+  program
+    .command("reload")
+    .description("have the running server take its configuration as it is now")
+    .argument("[config.yml]", "the configuration")
+    .addHelpText("after", help.reloadHelp)
+    .action(async (path?: string) => {
+      finish(await runReload(path));
     });
   addGarbageCollect(program, finish);
   addVerify(program, finish);

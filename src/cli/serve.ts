@@ -1,11 +1,19 @@
 // `registry serve [config.yml]`: serves until SIGTERM or SIGINT, then ends what is under way and exits 0.
+// SIGHUP: takes the configuration as it is now.
 import { writeSync } from "node:fs";
 import { rootDirectoryOf, serve } from "../compose.ts";
+import { loadConfig } from "../config/index.ts";
 import { openLogs } from "../observability/index.ts";
 import { greeting } from "./greeting.ts";
+import { takeHangUps } from "./hang-up.ts";
 import { prepare } from "./prepare.ts";
 
 export async function runServe(path: string | undefined, version: string): Promise<number> {
+  // One that comes while it starts may be about what has been read already: it is done after the start.
+  let isAsked = false;
+  takeHangUps(() => {
+    isAsked = true;
+  });
   const config = prepare(path);
   if (config === null) return 1;
   const logs = openLogs({
@@ -20,12 +28,20 @@ export async function runServe(path: string | undefined, version: string): Promi
   const stop = new AbortController();
   const stopped = nextStopSignal(stop);
   try {
-    const serving = await serve(config.config, logs, stop.signal);
+    const serving = await serve(config.config, logs, {
+      signal: stop.signal,
+      load: () => loadConfig({ path: config.path, env: process.env }),
+      setLogs: (settings) => {
+        logs.replace(settings);
+      },
+    });
     const { address, debugAddress } = serving;
     logs.logger.info(`listening on ${address}`);
     if (debugAddress !== null) logs.logger.info(`debug server listening on ${debugAddress}`);
     const rootDirectory = rootDirectoryOf(config.config);
     greet(greeting({ address, host: config.config.http.host, rootDirectory }));
+    takeHangUps(() => void serving.reload());
+    if (isAsked) void serving.reload();
     const ending = await Promise.race([stopped, serving.failed]);
     const isFailure = ending instanceof Error;
     logs.logger.info(`stopping on ${isFailure ? "a failure" : ending}`);

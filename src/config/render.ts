@@ -16,10 +16,18 @@ const mask = "********";
 
 /** Every text value under a key that names a secret is masked, also in `log.fields` and `http.headers`. */
 export function renderConfig(config: Config): string {
-  return stringify(masked({ ...toClassic(config), ...accessToClassic(config) }), {
-    indent: 2,
-    lineWidth: 0,
-  });
+  return stringify(masked(toClassic(config, hiding)), { indent: 2, lineWidth: 0 });
+}
+
+/** The same with its secrets, to compare one with another. Never print or log it. */
+export function configTree(config: Config): Readonly<Record<string, unknown>> {
+  return toClassic(config, { headers: (headers) => headers, uri: (uri) => uri });
+}
+
+/** What of what is sent to somebody else's server is shown. */
+interface Shown {
+  headers(headers: Readonly<Record<string, readonly string[]>>): object;
+  uri(uri: string): string;
 }
 
 function masked(value: unknown): unknown {
@@ -38,7 +46,7 @@ function isSection(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function toClassic(config: Config): Record<string, unknown> {
+function toClassic(config: Config, shown: Shown): Record<string, unknown> {
   const { log, http, health, validation } = config;
   const { scrub } = config.verify;
   return {
@@ -65,7 +73,7 @@ function toClassic(config: Config): Record<string, unknown> {
       },
       api: http.api,
     },
-    health: healthToClassic(health),
+    health: healthToClassic(health, shown),
     catalog: { maxentries: config.catalog.maxEntries },
     tags: { maxtags: config.tags.maxTags },
     validation: {
@@ -90,7 +98,7 @@ function toClassic(config: Config): Record<string, unknown> {
         rate: formatByteSize(scrub.rateBytes),
       },
     },
-    notifications: { endpoints: config.notifications.map(endpointToClassic) },
+    notifications: notificationsToClassic(config.notifications, shown),
     immutable: config.immutable.map(({ name, repositories, tags }) => ({
       name,
       repositories: repositories.patterns,
@@ -104,6 +112,7 @@ function toClassic(config: Config): Record<string, unknown> {
       ...(contact === null ? {} : { contact }),
     })),
     retention: config.retention.map(ruleToClassic),
+    ...accessToClassic(config),
   };
 }
 
@@ -151,7 +160,7 @@ function gcToClassic(gc: GcConfig): Record<string, unknown> {
   };
 }
 
-function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig): object {
+function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig, shown: Shown): object {
   const tried = (check: TcpCheckConfig | HttpCheckConfig) => ({
     timeout: formatGoDuration(check.timeoutMs),
     interval: formatGoDuration(check.intervalMs),
@@ -165,8 +174,8 @@ function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig): obj
     },
     file: files.map(({ file, intervalMs }) => ({ file, interval: formatGoDuration(intervalMs) })),
     http: http.map((check) => ({
-      uri: maskPassword(check.uri),
-      headers: maskedHeaders(check.headers),
+      uri: shown.uri(check.uri),
+      headers: shown.headers(check.headers),
       statuscode: check.statusCode,
       ...tried(check),
     })),
@@ -174,11 +183,15 @@ function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig): obj
   };
 }
 
-function endpointToClassic(endpoint: EndpointConfig): object {
+function notificationsToClassic(endpoints: readonly EndpointConfig[], shown: Shown): object {
+  return { endpoints: endpoints.map((endpoint) => endpointToClassic(endpoint, shown)) };
+}
+
+function endpointToClassic(endpoint: EndpointConfig, shown: Shown): object {
   return {
     name: endpoint.name,
-    url: maskPassword(endpoint.url),
-    headers: maskedHeaders(endpoint.headers),
+    url: shown.uri(endpoint.url),
+    headers: shown.headers(endpoint.headers),
     timeout: formatGoDuration(endpoint.timeoutMs),
     threshold: endpoint.threshold,
     backoff: formatGoDuration(endpoint.backoffMs),
@@ -193,6 +206,8 @@ function maskedHeaders(headers: Readonly<Record<string, readonly string[]>>): ob
     Object.entries(headers).map(([name, values]) => [name, values.map(() => mask)]),
   );
 }
+
+const hiding: Shown = { headers: maskedHeaders, uri: maskPassword };
 
 /** What stands before the host of a URL may be a password, and so may the value of any parameter. */
 function maskPassword(uri: string): string {

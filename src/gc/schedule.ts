@@ -74,8 +74,8 @@ export class CollectionSchedule {
   }
 
   /** Stops a cycle that is under way between two batches, and waits for it. */
-  async stop(): Promise<void> {
-    this.#stopped.abort(new CollectionStop("stopping"));
+  async stop(reason: "stopping" | "reloaded" = "stopping"): Promise<void> {
+    this.#stopped.abort(new CollectionStop(reason));
     await this.#loop;
   }
 
@@ -177,7 +177,7 @@ export class CollectionSchedule {
 
   #afterStop(reason: StopReason): Next {
     const { clock, log, options } = this.#parts;
-    if (reason !== "stopping") {
+    if (reason !== "stopping" && reason !== "reloaded") {
       log.info(`collecting in the background stopped: ${stopTexts[reason]}; it goes on later`);
     }
     const nowMs = clock.now();

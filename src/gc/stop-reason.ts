@@ -9,6 +9,8 @@ export type StopReason =
   | "maxduration"
   /** Somebody asked for it to stop. */
   | "asked"
+  /** Its settings were changed while it ran: it goes on by the new ones. */
+  | "reloaded"
   /** The process stops. */
   | "stopping"
   /** Nobody who asked for it is left. */
@@ -27,6 +29,7 @@ export const stopTexts: Readonly<Record<StopReason, string>> = {
   window: "the window of time for it (gc.window) closed",
   maxduration: "it had taken as long as it may (gc.maxduration)",
   asked: "somebody asked for it to stop",
+  reloaded: "its settings were changed",
   stopping: "the registry is stopping",
   "given-up": "nobody who asked for it is left",
 };

@@ -14,7 +14,7 @@ export interface Env {
   readonly uploadState: UploadState;
   /** Told of bytes that arrive in bodies. */
   readonly received: (bytes: number) => void;
-  /** Null: everybody may do everything. */
+  /** Null: everybody may do everything. May change between two requests: asked for once in each. */
   readonly access: Access | null;
 }
 

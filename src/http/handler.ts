@@ -27,7 +27,7 @@ export interface HandlerParts {
   readonly clock: Clock;
   /** Null: nobody counts. */
   readonly observer: RequestObserver | null;
-  /** Null: nobody is to be notified. */
+  /** Null: nobody is to be notified. May change between two requests. */
   readonly pulls: PullListener | null;
 }
 
@@ -39,7 +39,7 @@ export type Handler = (
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, api, common, log, clock, observer, pulls } = parts;
+  const { env, api, common, log, clock, observer } = parts;
   return async (request, peer, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
@@ -59,7 +59,7 @@ export function createHandler(parts: HandlerParts): Handler {
     let reply: Reply;
     if (isApi) {
       const asked = { request, path, query, caller, remote, requestId, isAsWritten: isApiPath };
-      const outcome = await answerApi({ api, env, pulls }, asked);
+      const outcome = await answerApi({ api, env, pulls: parts.pulls }, asked);
       ({ reply, failure, user } = outcome);
       if (failure?.kind === "fault") fault(outcome.error);
     } else {
@@ -68,11 +68,10 @@ export function createHandler(parts: HandlerParts): Handler {
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
         const call = { request, path, query, caller, grant: null };
         const asked = { call, route };
-        if (pulls !== null) {
+        if (parts.pulls !== null) {
           const from = { requestId, remote };
-          ({ reply, user } = await answerNotified({ env, call, route, pulls }, from, () =>
-            answerGuarded(env, asked),
-          ));
+          const notified = { env, call, route, pulls: parts.pulls };
+          ({ reply, user } = await answerNotified(notified, from, () => answerGuarded(env, asked)));
         } else if (env.access === null) reply = await handleV2(env, call, route);
         else ({ reply, user } = await answerGuarded(env, asked));
       } catch (error) {

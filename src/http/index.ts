@@ -4,7 +4,7 @@ export { startDebugServer } from "./debug-server.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";
 export { ServingReadiness } from "./readiness.ts";
-export { type RunningServer, startServer } from "./server.ts";
+export { type RegistryServer, type RunningServer, startServer } from "./server.ts";
 export type {
   ApiParts,
   CollectionControl,

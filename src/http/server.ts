@@ -52,9 +52,21 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** What can be changed while it serves. Requests under way end by what was so when they began. */
+export interface ServerSettings {
+  readonly access: Access | null;
+  /** Null: nobody is to be notified. */
+  readonly pulls: PullListener | null;
+}
+
+export interface RegistryServer extends RunningServer {
+  replace(settings: Partial<ServerSettings>): void;
+}
+
 /** @throws Error when the address is taken or not of this machine. */
-export async function startServer(parts: ServerParts): Promise<RunningServer> {
+export async function startServer(parts: ServerParts): Promise<RegistryServer> {
   const { options, logger } = parts;
+  const settings = { access: parts.access, pulls: parts.pulls ?? null };
   const common = commonHeaders(options.headers);
   const env: Env = {
     registry: parts.registry,
@@ -62,7 +74,9 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     locations: new Locations(options),
     uploadState: new UploadState(options.secret),
     received: (bytes) => parts.observer?.received(bytes),
-    access: parts.access,
+    get access() {
+      return settings.access;
+    },
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
   const handle = createHandler({
@@ -74,7 +88,9 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     logger,
     clock: parts.clock,
     observer: parts.observer ?? null,
-    pulls: parts.pulls ?? null,
+    get pulls() {
+      return settings.pulls;
+    },
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
   const answer: Handler = (request, peer, isApiPath) =>
@@ -87,6 +103,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const serving = running(server, options.listen, options.drainTimeoutMs);
   return {
     ...serving,
+    replace: (changed) => {
+      Object.assign(settings, changed);
+      // They would go on for ever with what their listeners were allowed once; clients come again.
+      if (changed.access !== undefined) api?.endStreams();
+    },
     stop: () => {
       // Streams of events have no end of their own to wait for.
       api?.close();

@@ -44,7 +44,7 @@ export function dropOldestEvents(sql: Sql): void {
   );
 }
 
-export function setEventEndpoints(sql: Sql, names: readonly string[]): void {
+export function setEventEndpoints(sql: Sql, names: readonly string[]): boolean {
   const wanted = JSON.stringify(names);
   sql.run("DELETE FROM event_endpoints WHERE name NOT IN (SELECT value FROM json_each(?))", wanted);
   sql.run(
@@ -53,7 +53,7 @@ export function setEventEndpoints(sql: Sql, names: readonly string[]): void {
      FROM json_each(?)`,
     wanted,
   );
-  forgetSettled(sql);
+  return forgetEvents(sql);
 }
 
 export function nextEvents(sql: Sql, endpoint: string, limit: number): QueuedEvent[] | null {
@@ -78,7 +78,7 @@ export function settleEvents(sql: Sql, endpoint: string, upTo: EventPlace): void
     upTo.position,
     endpoint,
   );
-  forgetSettled(sql);
+  forgetEvents(sql);
 }
 
 /** What is there no more was settled before, or dropped as too old. */
@@ -91,10 +91,17 @@ function isOfThisQueue(sql: Sql, { position, id }: EventPlace): boolean {
   return sql.has("SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq >= ?", position);
 }
 
+/** Some 600 kB: a few milliseconds of the write lock. */
+const forgottenAtOnce = 1_000;
+
 /** What everybody has had, or nobody wants. Positions never begin anew (AUTOINCREMENT). */
-function forgetSettled(sql: Sql): void {
-  sql.run(
-    `DELETE FROM events WHERE id <=
-       coalesce((SELECT min(position) FROM event_endpoints), (SELECT max(id) FROM events))`,
+export function forgetEvents(sql: Sql): boolean {
+  const forgotten = sql.run(
+    `DELETE FROM events WHERE id IN (
+       SELECT id FROM events WHERE id <=
+         coalesce((SELECT min(position) FROM event_endpoints), (SELECT max(id) FROM events))
+       ORDER BY id LIMIT ?)`,
+    forgottenAtOnce,
   );
+  return forgotten === forgottenAtOnce;
 }

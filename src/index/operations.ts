@@ -79,6 +79,7 @@ export const operations = {
   setMeta: on(comparing.setMeta),
   setEventEndpoints: on(events.setEventEndpoints),
   settleEvents: on(events.settleEvents),
+  forgetEvents: on(events.forgetEvents),
   queueEvents: on(events.queueEvents),
   countUsage: on(countStep),
   recountUsage: on(recountUsage),

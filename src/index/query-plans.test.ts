@@ -52,6 +52,7 @@ const onRequest: ReadonlySet<string> = new Set<keyof Index>([
   "countPage",
   "nextEvents",
   "settleEvents",
+  "forgetEvents",
   "describeRepositories",
   "describeRepository",
   "describeTags",

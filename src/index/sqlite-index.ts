@@ -303,6 +303,7 @@ function eventsOf(access: Access) {
     setEventEndpoints: access.write("setEventEndpoints"),
     nextEvents: access.readAll(nextEvents),
     settleEvents: access.write("settleEvents"),
+    forgetEvents: access.write("forgetEvents"),
     queueEvents: access.write("queueEvents"),
   } satisfies Partial<Index>;
 }

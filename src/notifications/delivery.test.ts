@@ -55,7 +55,8 @@ class World implements Disposable {
   async run(sleeps: number, more: Partial<EndpointOptions> = {}): Promise<void> {
     const enough = Promise.withResolvers<void>();
     const index: EventIndex = {
-      setEventEndpoints: () => Promise.resolve(),
+      setEventEndpoints: () => Promise.resolve(false),
+      forgetEvents: () => Promise.resolve(false),
       queueEvents: () => Promise.resolve(true),
       nextEvents: () => Promise.resolve(this.queue?.slice(0, 100) ?? null),
       settleEvents: (_name, { position: upTo }) => {

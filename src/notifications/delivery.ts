@@ -56,6 +56,11 @@ export class Delivery {
     this.#options = options;
   }
 
+  /** Whether it sends to exactly this endpoint, in exactly this way. */
+  isTo(options: EndpointOptions): boolean {
+    return Bun.deepEquals(options, this.#options, true);
+  }
+
   start(): void {
     this.#loop = this.#run();
   }

@@ -18,12 +18,16 @@ export type Pulled = Pick<
 const pullsMax = 2_000;
 const gatherMs = 1_000;
 const tellLostMs = 60_000;
+/** Between two transactions that forget events. */
+const pauseMs = 5;
 
 export class Notifier {
   readonly #parts: NotifierParts;
-  readonly #names: readonly string[];
-  readonly #deliveries: readonly Delivery[];
-  readonly #wantsPulls: boolean;
+  readonly #stopped = new AbortController();
+  #endpoints: readonly EndpointOptions[];
+  #deliveries: readonly Delivery[];
+  /** Of the events of endpoints that are gone. */
+  #forgetting: Promise<void> = Promise.resolve();
   #pulls: RegistryEvent[] = [];
   #dropped = 0;
   /** Of pulls that nobody is notified of, and nobody was told of yet. */
@@ -33,27 +37,71 @@ export class Notifier {
 
   constructor(parts: NotifierParts, endpoints: readonly EndpointOptions[]) {
     this.#parts = parts;
-    this.#names = endpoints.map(({ name }) => name);
-    this.#wantsPulls = endpoints.some(({ ignoredActions }) => !ignoredActions.includes("pull"));
-    const register = (): Promise<void> => parts.index.setEventEndpoints(this.#names);
-    this.#deliveries = endpoints.map((endpoint) => new Delivery({ ...parts, register }, endpoint));
+    this.#endpoints = endpoints;
+    this.#deliveries = endpoints.map((endpoint) => this.#deliveryTo(endpoint));
   }
 
   /** Before the first request: also takes away what was queued for endpoints that are gone. */
   async start(): Promise<void> {
+    await this.#register();
+    for (const delivery of this.#deliveries) delivery.start();
+  }
+
+  /**
+   * Other endpoints. One that stays as it is goes on undisturbed; one of the same name goes on with its
+   * place in the queue, and what was on its way is sent again; one that is gone is sent nothing more.
+   */
+  async replace(endpoints: readonly EndpointOptions[]): Promise<void> {
+    const before = this.#deliveries;
+    const kept = before.filter((delivery) => endpoints.some((one) => delivery.isTo(one)));
+    const made = endpoints
+      .filter((one) => !kept.some((delivery) => delivery.isTo(one)))
+      .map((one) => this.#deliveryTo(one));
+    // First, so that none of those that stay asks for the old ones again.
+    this.#endpoints = endpoints;
+    this.#deliveries = [...kept, ...made];
+    await Promise.all(
+      before.filter((delivery) => !kept.includes(delivery)).map((delivery) => delivery.stop()),
+    );
+    await this.#register();
+    for (const delivery of made) delivery.start();
+  }
+
+  #deliveryTo(endpoint: EndpointOptions): Delivery {
+    return new Delivery({ ...this.#parts, register: () => this.#setEndpoints() }, endpoint);
+  }
+
+  async #register(): Promise<void> {
     try {
-      await this.#parts.index.setEventEndpoints(this.#names);
+      await this.#setEndpoints();
     } catch {
       // A full disk, say, is no reason not to start: each delivery registers again when it is not known.
       this.#parts.log.warn(
         "the queue of notifications could not be written; what happens now may not be told",
       );
     }
-    for (const delivery of this.#deliveries) delivery.start();
+  }
+
+  /** What endpoints that are gone leave in the queue goes bit by bit, and nobody waits for it. */
+  async #setEndpoints(): Promise<void> {
+    const { index } = this.#parts;
+    const isMore = await index.setEventEndpoints(this.#endpoints.map(({ name }) => name));
+    if (isMore) this.#forgetting = this.#forgetting.then(() => this.#forgetRest());
+  }
+
+  async #forgetRest(): Promise<void> {
+    const { index, sleep } = this.#parts;
+    const { signal } = this.#stopped;
+    try {
+      do await sleep(pauseMs, signal);
+      while (!signal.aborted && (await index.forgetEvents()));
+    } catch {
+      // The index is busy, or the disk full: what is left goes with the next events that are settled.
+    }
   }
 
   pulled(pull: Pulled): void {
-    if (!this.#wantsPulls) return;
+    if (this.#endpoints.every(({ ignoredActions }) => ignoredActions.includes("pull"))) return;
     if (this.#pulls.length >= pullsMax) {
       this.#dropped += 1;
       return;
@@ -69,7 +117,9 @@ export class Notifier {
   }
 
   async stop(): Promise<void> {
+    this.#stopped.abort();
     await this.#queuePulls();
+    await this.#forgetting;
     await Promise.all(this.#deliveries.map((delivery) => delivery.stop()));
   }
 

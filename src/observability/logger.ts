@@ -20,11 +20,15 @@ export interface Logger {
   flush(): Promise<void>;
 }
 
-export interface LoggerOptions {
+/** What can be changed while it is in use (`RootLogger.replace`). */
+export interface LoggerSettings {
   /** panic and fatal write nothing: no event here has these levels. */
   readonly level: LogLevel | "panic" | "fatal";
   readonly format: LineFormat;
   readonly fields: Fields;
+}
+
+export interface LoggerOptions extends LoggerSettings {
   readonly writer: Pick<LineWriter, "write" | "flush">;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -51,21 +55,35 @@ const levelNames: Readonly<Record<LogLevel, LogLevelName>> = {
 
 const noFields: Fields = {};
 
-export function createLogger(options: LoggerOptions): Logger {
-  return new LineLogger(options, options.fields);
+export interface RootLogger extends Logger {
+  /** From the next line on, for its children too; what is written already stays as it is. */
+  replace(settings: LoggerSettings): void;
+}
+
+export function createLogger(options: LoggerOptions): RootLogger {
+  const shared = { ...options };
+  const root = new LineLogger(shared, noFields);
+  return Object.assign(root, {
+    replace: (settings: LoggerSettings) => {
+      Object.assign(shared, settings);
+    },
+  });
 }
 
 class LineLogger implements Logger {
+  /** Of all loggers of one root, and changed under them. */
   readonly #options: LoggerOptions;
-  readonly #threshold: number;
+  /** Besides those of the root. */
   readonly #fields: Fields;
-  readonly #prepared: PreparedFields;
+  #prepared: PreparedFields;
+  /** By which it was prepared, and of which fields. */
+  #preparedBy: Pick<LoggerOptions, "format" | "fields">;
 
   constructor(options: LoggerOptions, fields: Fields) {
     this.#options = options;
-    this.#threshold = severity[options.level];
     this.#fields = fields;
-    this.#prepared = options.format.prepare(fields);
+    this.#preparedBy = { ...options };
+    this.#prepared = this.#prepare();
   }
 
   error(message: string, fields: Fields = noFields): void {
@@ -89,7 +107,7 @@ class LineLogger implements Logger {
   }
 
   enabled(level: LogLevel): boolean {
-    return severity[level] <= this.#threshold;
+    return severity[level] <= severity[this.#options.level];
   }
 
   flush(): Promise<void> {
@@ -97,8 +115,12 @@ class LineLogger implements Logger {
   }
 
   #log(level: LogLevel, message: string, fields: Fields): void {
-    if (severity[level] > this.#threshold) return;
-    const { format, writer, now } = this.#options;
+    if (!this.enabled(level)) return;
+    const { format, fields: common, writer, now } = this.#options;
+    if (this.#preparedBy.format !== format || this.#preparedBy.fields !== common) {
+      this.#preparedBy = { format, fields: common };
+      this.#prepared = this.#prepare();
+    }
     const event = {
       timeMs: now === undefined ? Date.now() : now(),
       level: levelNames[level],
@@ -106,6 +128,11 @@ class LineLogger implements Logger {
       fields,
     };
     writer.write(format.line(event, this.#prepared));
+  }
+
+  #prepare(): PreparedFields {
+    const { format, fields } = this.#preparedBy;
+    return format.prepare({ ...fields, ...this.#fields });
   }
 }
 

@@ -13,12 +13,16 @@ const stderr = 2;
 /** Long enough to gather a hundred requests under load, too short to be noticed in `tail -f`. */
 const gatherMs = 20;
 
-export interface LogsOptions {
+/** What can be changed while they are in use. */
+export interface LogsSettings {
   readonly level: LoggerOptions["level"];
   readonly formatter: "text" | "json" | "logstash";
   /** `log.fields`; they win over the fields of the process. */
   readonly fields: Fields;
   readonly accessLogDisabled: boolean;
+}
+
+export interface LogsOptions extends LogsSettings {
   readonly version: string;
   /** A server gathers lines for a moment; a command writes them in step with what it prints. */
   readonly gather: boolean;
@@ -33,8 +37,13 @@ export interface Logs {
   flush(): Promise<void>;
 }
 
-export function openLogs(options: LogsOptions): Logs {
-  const format = createLineFormat(options.formatter);
+export interface ReplaceableLogs extends Logs {
+  /** For all lines from now on. */
+  replace(settings: LogsSettings): void;
+}
+
+export function openLogs(options: LogsOptions): ReplaceableLogs {
+  let format = createLineFormat(options.formatter);
   const delayMs = options.gather ? gatherMs : 0;
   const logWriter = new LineWriter(options.target ?? descriptorTarget(stderr), {
     delayMs,
@@ -53,14 +62,27 @@ export function openLogs(options: LogsOptions): Logs {
     service: "registry",
     version: options.version,
   };
+  const fieldsOf = ({ fields }: LogsSettings): Fields => ({ ...processFields, ...fields });
+  const logger = createLogger({
+    level: options.level,
+    format,
+    fields: fieldsOf(options),
+    writer: logWriter,
+  });
+  const toStdout = createAccessLog(accessWriter);
+  let accessLog = options.accessLogDisabled ? silentAccessLog : toStdout;
   return {
-    logger: createLogger({
-      level: options.level,
-      format,
-      fields: { ...processFields, ...options.fields },
-      writer: logWriter,
-    }),
-    accessLog: options.accessLogDisabled ? silentAccessLog : createAccessLog(accessWriter),
+    logger,
+    accessLog: {
+      write: (entry) => {
+        accessLog.write(entry);
+      },
+    },
+    replace: (settings) => {
+      format = createLineFormat(settings.formatter);
+      logger.replace({ level: settings.level, format, fields: fieldsOf(settings) });
+      accessLog = settings.accessLogDisabled ? silentAccessLog : toStdout;
+    },
     flush: async () => {
       await Promise.all([logWriter.flush(), accessWriter.flush()]);
     },

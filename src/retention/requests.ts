@@ -91,8 +91,8 @@ export class RetentionRequests {
   }
 
   /** What an application has removed by then is gone. False: none is under way. */
-  stopRun(): boolean {
-    this.#running?.abort.abort(new Error("somebody asked for it to stop"));
+  stopRun(why = "somebody asked for it to stop"): boolean {
+    this.#running?.abort.abort(new Error(why));
     return this.#running !== null;
   }
 

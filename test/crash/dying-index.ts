@@ -115,6 +115,7 @@ const effects: Readonly<Record<keyof Index, "changes" | "looks" | "life">> = {
   setEventEndpoints: "changes",
   nextEvents: "looks",
   settleEvents: "changes",
+  forgetEvents: "changes",
   queueEvents: "changes",
   blobBytes: "looks",
   findHeld: "looks",

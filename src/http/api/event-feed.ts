@@ -74,6 +74,11 @@ export class EventFeed {
   /** Ends every stream; the server stops. */
   close(): void {
     this.#isClosed = true;
+    this.endAll();
+  }
+
+  /** Ends those that are open now; others may begin. */
+  endAll(): void {
     for (const listener of this.#listeners) {
       this.#drop(listener);
       try {

@@ -123,6 +123,11 @@ export class Api {
     return { ...outcome, reply: withOwnHeaders(outcome.reply, asked.requestId) };
   }
 
+  /** Ends the streams of events that are open now. */
+  endStreams(): void {
+    this.#feed.endAll();
+  }
+
   /** Ends the streams of events: the server stops. */
   close(): void {
     this.#feed.close();

@@ -10,19 +10,30 @@ export interface HealthSource {
 const nothing: Readonly<Record<string, string>> = {};
 
 export class HealthMonitor implements HealthSource {
-  readonly #sources: HealthSource[] = [];
+  #sources: readonly HealthSource[] = [];
+  #isStarted = false;
 
   /** Before `start`. */
   add(...sources: readonly HealthSource[]): void {
-    this.#sources.push(...sources);
+    this.#sources = [...this.#sources, ...sources];
   }
 
   start(): void {
+    this.#isStarted = true;
     for (const source of this.#sources) source.start();
   }
 
   stop(): void {
+    this.#isStarted = false;
     for (const source of this.#sources) source.stop();
+  }
+
+  /** These instead of all that there were. What has failed until then is forgotten. */
+  replace(sources: readonly HealthSource[]): void {
+    const isStarted = this.#isStarted;
+    this.stop();
+    this.#sources = sources;
+    if (isStarted) this.start();
   }
 
   /** Asked for on every request: it makes nothing as long as nothing fails. */

@@ -38,8 +38,11 @@ export interface EventIndex {
   /**
    * From now on events are queued for these endpoints, and for no other. One that is new gets what
    * happens from now on; one that is not asked for any more gets nothing. None: nothing is queued.
+   * What nobody wants any more goes a page at a time: true, there is more of it for `forgetEvents`.
    */
-  setEventEndpoints(names: readonly string[]): Promise<void>;
+  setEventEndpoints(names: readonly string[]): Promise<boolean>;
+  /** Takes the next page of what everybody has had, or nobody wants, out of the queue; whether there is more. */
+  forgetEvents(): Promise<boolean>;
   /** The oldest that the endpoint has not had; null: no such endpoint (the index was built anew). */
   nextEvents(endpoint: string, limit: number): Promise<readonly QueuedEvent[] | null>;
   /**

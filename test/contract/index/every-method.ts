@@ -224,4 +224,5 @@ async function lookAtMetricsAndEvents(index: Index, round: number): Promise<void
   await index.settleEvents("one", { position: last?.position ?? 0, id: last?.event.id ?? "" });
   await index.queueEvents([]);
   await index.setEventEndpoints(round === 1 ? ["one"] : []);
+  await index.forgetEvents();
 }

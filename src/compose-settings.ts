@@ -1,0 +1,83 @@
+// The parts of a server that take other settings while it serves: who may come in, who is notified, what is
+// looked at, what is logged. What works by itself: compose-background.ts; what asks for the configuration of
+// the moment each time needs no part (config-mapping.ts). A part of compose.ts: it knows every room too,
+// and decides nothing that a room could decide.
+import { composeAccess, issuerKeysOf } from "./compose-access.ts";
+import type { ApiServices } from "./compose-api.ts";
+import type { Observed } from "./compose-observed.ts";
+import { checkPasswordFile, type ReloadablePart, reloadableLogs } from "./compose-reload.ts";
+import type { OpenRoot } from "./compose-root.ts";
+import type { Config, LiveConfig } from "./config/index.ts";
+import type { Access, RegistryServer } from "./http/index.ts";
+import type { Notifier } from "./notifications/index.ts";
+import type { Logger, LogsSettings } from "./observability/index.ts";
+
+interface SettingsParts {
+  readonly live: LiveConfig;
+  readonly root: OpenRoot;
+  readonly logger: Logger;
+  readonly setLogs: (settings: LogsSettings) => void;
+  readonly observed: Observed;
+  readonly notifier: Notifier;
+  readonly api: ApiServices;
+}
+
+export class Settings {
+  readonly #parts: SettingsParts;
+  readonly #issuerKeys: ReturnType<typeof issuerKeysOf>;
+
+  constructor(parts: SettingsParts) {
+    this.#parts = parts;
+    this.#issuerKeys = issuerKeysOf(this.#accessParts(parts.live.current));
+  }
+
+  /** Null: everybody may do everything. @throws Error naming what cannot be used. */
+  access(config: Config): Promise<Access | null> {
+    return composeAccess({ ...this.#accessParts(config), issuerKeys: this.#issuerKeys });
+  }
+
+  partsOf(server: RegistryServer): readonly ReloadablePart[] {
+    const { api, live, notifier, observed, root, setLogs } = this.#parts;
+    return [
+      reloadableLogs(setLogs),
+      {
+        // Made anew: what was remembered of passwords and tokens goes with the rules that it was found by.
+        keys: ["auth", "access", "groups"],
+        prepare: async (next) => {
+          checkPasswordFile(live.current, next);
+          const access = await this.access(next);
+          return () => {
+            server.replace({ access });
+          };
+        },
+      },
+      {
+        keys: ["notifications"],
+        prepare: ({ notifications }) => {
+          return async () => {
+            server.replace({ pulls: notifications.length === 0 ? null : notifier });
+            await notifier.replace(notifications);
+          };
+        },
+      },
+      {
+        keys: ["health"],
+        prepare: (next) => () => {
+          observed.replaceChecks(root, next.health);
+        },
+      },
+      {
+        // Somebody asked for it under rules that are no longer true.
+        keys: ["retention", "immutable"],
+        prepare: () => () => {
+          api.rulesChanged();
+        },
+      },
+    ];
+  }
+
+  #accessParts(config: Config) {
+    const { logger, root } = this.#parts;
+    return { ...root, config, logger };
+  }
+}
