@@ -200,6 +200,37 @@ export function eventsContract(driver: IndexDriver): void {
       await index.markComplete();
     });
 
+    test("what an endpoint leaves that is gone goes in pages, and who comes meanwhile misses nothing", async () => {
+      const { index } = world();
+      await index.setEventEndpoints(["gone"]);
+      const pull = (n: number): RegistryEvent => ({
+        id: `${n}`,
+        atMs: 5,
+        action: "pull",
+        what: "manifest",
+        repository: repo("a"),
+        digest: blobNo(1),
+        tag: null,
+        mediaType: "a/b",
+        sizeBytes: 7,
+        fromRepository: null,
+        origin: null,
+      });
+      const pulls = Array.from({ length: 2_500 }, (_, n) => pull(n));
+      expect(await index.queueEvents(pulls)).toBe(true);
+      expect(await index.setEventEndpoints(["new"])).toBe(true);
+      expect(await index.nextEvents("gone", 9)).toBeNull();
+      await world().upload("a", 1);
+      let pages = 1;
+      while (await index.forgetEvents()) pages += 1;
+      expect(pages).toBe(2);
+      expect(await index.forgetEvents()).toBe(false);
+      expect((await taken(index, "new")).map(told)).toEqual([
+        ["push", "blob", "a", blobNo(1), null],
+      ]);
+      expect((await index.countPage({ what: "events", after: null, limit: 9 })).count).toBe(0);
+    });
+
     test("pulls are queued while somebody is to be told, and only then", async () => {
       const { index } = world();
       const pull: RegistryEvent = {
