@@ -24,6 +24,7 @@ const allowed = {
   "src/compose-api.ts": ["src"],
   "src/compose-retention.ts": ["src"],
   "src/compose-access.ts": ["src"],
+  "src/compose-audit.ts": ["src"],
   "src/compose-background.ts": ["src"],
   "src/compose-reload.ts": ["src"],
   "src/compose-settings.ts": ["src"],

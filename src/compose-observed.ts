@@ -12,7 +12,7 @@ import {
   ServingReadiness,
   startDebugServer,
 } from "./http/index.ts";
-import { Notifier } from "./notifications/index.ts";
+import { Notifier, referencesIn } from "./notifications/index.ts";
 import {
   configuredChecks,
   HealthMonitor,
@@ -23,8 +23,10 @@ import {
 } from "./observability/index.ts";
 import type { Metrics } from "./observability/metrics/index.ts";
 import type { Tracing } from "./observability/tracing/index.ts";
+import { type Digest, manifestBytesMax } from "./oci/index.ts";
 import { sleep, systemClock } from "./registry/ports/clock.ts";
 import { StorageHealth } from "./registry/storage-health.ts";
+import { blobDataPath } from "./storage/layout.ts";
 
 export interface Observed {
   readonly health: HealthMonitor;
@@ -141,10 +143,13 @@ export function notifierOf(config: Config, root: OpenRoot, logger: Logger): Noti
   const { listen } = config.http;
   const port = listen.kind === "tcp" ? `:${listen.port}` : "";
   const source = { addr: `${hostname()}${port}`, instanceId: crypto.randomUUID() };
-  return new Notifier(
-    { index: root.index, source, now: () => systemClock.now(), log: logTo(logger), sleep },
-    config.notifications,
-  );
+  const { index, storage } = root;
+  const parts = { index, source, now: () => systemClock.now(), log: logTo(logger), sleep };
+  const referencesOf = async (digest: Digest): Promise<readonly object[] | null> => {
+    const bytes = await storage.readSmall(blobDataPath(digest), manifestBytesMax);
+    return bytes === null ? null : referencesIn(bytes);
+  };
+  return new Notifier({ ...parts, referencesOf }, config.notifications);
 }
 
 /** A package of its own: a registry without metrics does not load it. */

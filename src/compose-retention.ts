@@ -8,10 +8,12 @@ import type { Asker } from "./owner/control-socket.ts";
 import type { ApplyRetention } from "./pressure/index.ts";
 import { auditTo } from "./registry/audit.ts";
 import { systemClock } from "./registry/ports/clock.ts";
-import type { Index } from "./registry/ports/index.ts";
+import type { Index, RegistryEvent } from "./registry/ports/index.ts";
+import { requestOrigin } from "./registry/ports/request-origin.ts";
 import { PullLog } from "./registry/pull-log.ts";
 import type { TreeFollower } from "./registry/tree-follower.ts";
 import { parseRetentionRequest, Retention, RetentionSchedule } from "./retention/index.ts";
+import type { RetentionRun } from "./retention/events.ts";
 import type { Agreement } from "./takeover/agreement.ts";
 
 interface RetentionRoot {
@@ -48,7 +50,9 @@ export function retentionOf(
     get keepDeletedMs() {
       return config.gc.keepDeletedMs;
     },
-    logRun: ({ askedBy, rules, report }) => {
+    logRun: (run) => {
+      const { askedBy, rules, report } = run;
+      if (config.notifications.length > 0) notifyOf(run, index, logger);
       const { durationMs, applied: _, bytes: __, atLeast: ___, ...figures } = report;
       logger.info("retention", {
         askedBy,
@@ -59,6 +63,31 @@ export function retentionOf(
     },
     audit: auditTo(logger),
     refusal: refusalOf(config),
+  });
+}
+
+/** As well as that goes: what was removed has been told of, each with its removal. */
+function notifyOf({ askedBy, rules, report }: RetentionRun, index: Index, logger: Logger): void {
+  if (report.tags + report.manifests === 0) return;
+  const { applied: _, durationMs, ...figures } = report;
+  const event: RegistryEvent = {
+    id: crypto.randomUUID(),
+    atMs: systemClock.now(),
+    action: "retain",
+    what: "run",
+    repository: null,
+    digest: null,
+    tag: null,
+    mediaType: null,
+    sizeBytes: null,
+    fromRepository: null,
+    origin: requestOrigin.getStore() ?? null,
+    actor: "retention",
+    run: { askedBy, rules, durationMs: Math.round(durationMs), ...figures },
+  };
+  index.queueEvents([event]).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    logger.warn(`nobody is notified of a run of retention: ${why}`);
   });
 }
 

@@ -2,6 +2,7 @@
 // could decide for itself. How a root is opened: compose-root.ts.
 import { ApiServices } from "./compose-api.ts";
 import { runTokenCommand } from "./auth/index.ts";
+import { auditRepair, auditToken } from "./compose-audit.ts";
 import { BackgroundWork } from "./compose-background.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { pressureOn } from "./compose-pressure.ts";
@@ -29,7 +30,6 @@ import { becomeDirectoryOwner } from "./owner/root-user.ts";
 import { systemClock } from "./registry/ports/clock.ts";
 import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
 import { tellUsage, UsageRecorder } from "./usage/index.ts";
-import { parseVerifyOptions } from "./takeover/verify-events.ts";
 
 export { rootDirectoryOf } from "./compose-root.ts";
 
@@ -225,7 +225,7 @@ async function carryOut(
     case "verify":
       if (isRunning) await root.agreement.wait(asker.signal);
       if (root.tree === null) return 0;
-      auditRepair(root, request.options);
+      auditRepair(root.logger, request.options);
       return await verifyRoot(
         { ...root, tree: root.tree, clock: systemClock, isAlone: !isRunning },
         request.options,
@@ -240,7 +240,10 @@ async function carryOut(
       return await runTokenCommand(
         { index: root.index, nowMs: systemClock.now() },
         request.options,
-        asker.tell,
+        async (event) => {
+          auditToken(root.logger, request.options, event);
+          await asker.tell(event);
+        },
       );
     case "reindex":
       await root.agreement.compareAgain(
@@ -253,14 +256,6 @@ async function carryOut(
         `the process that owns the root does not know the command ${request.command}; is it an older one?`,
       );
   }
-}
-
-/** Over the API the request leaves such a line. */
-function auditRepair({ logger }: OpenRoot, options: unknown): void {
-  const { hash, repair, user } = parseVerifyOptions(options);
-  if (!repair) return;
-  const fields = { by: user ?? "command", from: "command line", outcome: "accepted" };
-  logger.info("audit", { action: "repair", hash, ...fields });
 }
 
 /** An owner that is starting or stopping is asked again for this long. */

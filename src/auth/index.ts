@@ -18,6 +18,7 @@ export { AccessRules } from "./rules.ts";
 export { TokenAccess } from "./token-access.ts";
 export {
   runTokenCommand,
+  tokenCommandBy,
   type TokenCommand,
   type TokenEvent,
   type TokenView,

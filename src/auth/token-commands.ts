@@ -5,6 +5,9 @@ import { parseGlobs } from "../oci/index.ts";
 import type { RobotTokenUse, TokenIndex } from "../registry/ports/token-index.ts";
 import { makeRobotToken } from "./robot-tokens.ts";
 
+/** Who gives the command, for the audit line; an older command does not say. */
+const by = z.string().max(200).nullish();
+
 const action = z.enum(["pull", "push", "delete", "admin"]);
 
 const requestSchema = z.discriminatedUnion("kind", [
@@ -15,9 +18,10 @@ const requestSchema = z.discriminatedUnion("kind", [
     actions: z.array(action).min(1),
     /** From now; null: it never ends. */
     lifeMs: z.number().positive().nullable(),
+    by,
   }),
   z.object({ kind: z.literal("list") }),
-  z.object({ kind: z.literal("revoke"), id: z.string() }),
+  z.object({ kind: z.literal("revoke"), id: z.string(), by }),
 ]);
 
 export type TokenCommand = z.infer<typeof requestSchema>;
@@ -28,6 +32,11 @@ export type TokenEvent =
   | { readonly kind: "revoked"; readonly id: string }
   | { readonly kind: "unknown"; readonly id: string }
   | { readonly kind: "full" };
+
+/** Null: it does not say. */
+export function tokenCommandBy(options: unknown): string | null {
+  return z.object({ by }).safeParse(options).data?.by ?? null;
+}
 
 /** Without the hash of the secret: it is nobody's business. */
 export type TokenView = Omit<RobotTokenUse, "secretHash">;

@@ -5,6 +5,7 @@ import { formatLongDuration, parseLongDuration } from "../config/long-duration.t
 import { parseGlobs } from "../oci/index.ts";
 import { FlagError } from "./garbage-collect-options.ts";
 import { runRootCommand } from "./root-command.ts";
+import { userName } from "./user-name.ts";
 
 export interface TokenCreateFlags {
   readonly user: string;
@@ -33,7 +34,7 @@ export function runTokenList(asked: Asked): Promise<number> {
 }
 
 export function runTokenRevoke(id: string, asked: Asked): Promise<number> {
-  return run(() => ({ kind: "revoke", id }), asked);
+  return run(() => ({ kind: "revoke", id, by: userName() }), asked);
 }
 
 async function run(request: () => TokenCommand, asked: Asked): Promise<number> {
@@ -136,7 +137,7 @@ function createRequest(flags: TokenCreateFlags): TokenCommand {
       `--expires "${expires.slice(0, 40)}": expected a duration such as 90d or 12h, or never`,
     );
   }
-  return { kind: "create", user, repositories, actions, lifeMs };
+  return { kind: "create", user, repositories, actions, lifeMs, by: userName() };
 }
 
 /** At commas, but not at those of `{a,b}`. */

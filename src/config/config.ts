@@ -163,6 +163,8 @@ export interface GcConfig {
   readonly blobsPerSecondMax: number;
 }
 
+export type EventAction = "push" | "pull" | "mount" | "delete" | "restore" | "collect" | "retain";
+
 /** Somebody who is told of what happens. */
 export interface EndpointConfig {
   /** Its place in the queue is kept under it. */
@@ -176,7 +178,11 @@ export interface EndpointConfig {
   /** That while, at first; more than 0. */
   readonly backoffMs: number;
   readonly ignoredMediaTypes: readonly string[];
-  readonly ignoredActions: readonly ("push" | "pull" | "mount" | "delete")[];
+  readonly ignoredActions: readonly EventAction[];
+  /** Of this registry alone: sent only to who asks for them. */
+  readonly includedActions: readonly ("restore" | "collect" | "retain")[];
+  /** `notifications.events.includereferences`, of all endpoints. */
+  readonly includesReferences: boolean;
   /** Of the envelope. */
   readonly mediaType: string;
 }

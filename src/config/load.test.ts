@@ -255,10 +255,6 @@ describe("what is not built yet is an error that says so", () => {
     ["redis", "redis: {addrs: ['x:6379']}"],
     ["proxy", "proxy: {remoteurl: 'https://registry-1.docker.io'}"],
     ["middleware", "middleware: {storage: [{name: cloudfront}]}"],
-    [
-      "notifications.events.includereferences",
-      "notifications: {events: {includereferences: true}}",
-    ],
     ["http.tls", "http: {tls: {certificate: /c, key: /k}}"],
     ["http.tls", "http: {tls: {letsencrypt: {hosts: [x]}}}"],
     ["http.h2c", "http: {h2c: {enabled: true}}"],

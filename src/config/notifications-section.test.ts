@@ -23,7 +23,7 @@ function problemOf(section: string): string {
 }
 
 const everything = `notifications:
-  events: {includereferences: false}
+  events: {includereferences: true}
   endpoints:
     - name: alice
       disabled: false
@@ -34,6 +34,7 @@ const everything = `notifications:
       backoff: 2s
       ignoredmediatypes: [application/octet-stream]
       ignore: {mediatypes: [a/b], actions: [pull, mount]}
+      include: {actions: [collect]}
       mediatype: ${v1}
     - {name: bob, url: "http://bob/"}
     - {name: carol, disabled: true}
@@ -49,6 +50,8 @@ const expected: Config["notifications"] = [
     backoffMs: 2_000,
     ignoredMediaTypes: ["application/octet-stream", "a/b"],
     ignoredActions: ["pull", "mount"],
+    includedActions: ["collect"],
+    includesReferences: true,
     mediaType: v1,
   },
   {
@@ -60,6 +63,8 @@ const expected: Config["notifications"] = [
     backoffMs: 1_000,
     ignoredMediaTypes: [],
     ignoredActions: [],
+    includedActions: [],
+    includesReferences: true,
     mediaType: v2,
   },
 ];

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import type { EndpointConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
-import { notBuilt } from "./not-built.ts";
 import { parseFlag } from "./value-schemas.ts";
 import { duration, flag, natural, oneOf, scalar, text } from "./value-schemas.ts";
 
@@ -21,7 +20,8 @@ const headerValues = z.preprocess(
   ),
 );
 
-const action = oneOf("push", "pull", "mount", "delete");
+const ownAction = oneOf("restore", "collect", "retain");
+const action = oneOf("push", "pull", "mount", "delete", "restore", "collect", "retain");
 const mediaType = scalar(`one of ${endpointDefaults.mediaTypes.join(", ")}`, (value) =>
   endpointDefaults.mediaTypes.find((known) => known === value),
 );
@@ -37,6 +37,7 @@ const fields = {
   ignore: z
     .strictObject({ mediatypes: z.array(text).default([]), actions: z.array(action).default([]) })
     .prefault({}),
+  include: z.strictObject({ actions: z.array(ownAction).default([]) }).prefault({}),
   mediatype: mediaType.default(endpointDefaults.mediaTypes[0]),
 };
 
@@ -52,6 +53,9 @@ const enabled = z
     backoffMs: raw.backoff > 0 ? raw.backoff : endpointDefaults.backoffMs,
     ignoredMediaTypes: [...raw.ignoredmediatypes, ...raw.ignore.mediatypes],
     ignoredActions: raw.ignore.actions,
+    includedActions: raw.include.actions,
+    // It stands beside the endpoints.
+    includesReferences: false,
     mediaType: raw.mediatype,
   }));
 
@@ -67,16 +71,15 @@ const endpoint = z.unknown().transform((raw, context): EndpointConfig | null => 
 
 export const notificationsSection = z
   .strictObject({
-    events: z
-      .strictObject({
-        includereferences: notBuilt("notifications.events.includereferences"),
-      })
-      .optional(),
+    events: z.strictObject({ includereferences: flag.default(false) }).prefault({}),
     endpoints: z.array(endpoint).default([]),
   })
   .prefault({})
   .transform((raw, context): readonly EndpointConfig[] => {
-    const endpoints = raw.endpoints.filter((one) => one !== null);
+    const includesReferences = raw.events.includereferences;
+    const endpoints = raw.endpoints
+      .filter((one) => one !== null)
+      .map((one) => ({ ...one, includesReferences }));
     const names = endpoints.map((one) => one.name);
     const twice = names.find((one, at) => names.indexOf(one) !== at);
     if (twice === undefined) return endpoints;

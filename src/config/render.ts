@@ -184,7 +184,10 @@ function healthToClassic({ storageDriver, files, http, tcp }: HealthConfig, show
 }
 
 function notificationsToClassic(endpoints: readonly EndpointConfig[], shown: Shown): object {
-  return { endpoints: endpoints.map((endpoint) => endpointToClassic(endpoint, shown)) };
+  return {
+    events: { includereferences: endpoints.some((one) => one.includesReferences) },
+    endpoints: endpoints.map((endpoint) => endpointToClassic(endpoint, shown)),
+  };
 }
 
 function endpointToClassic(endpoint: EndpointConfig, shown: Shown): object {
@@ -196,6 +199,7 @@ function endpointToClassic(endpoint: EndpointConfig, shown: Shown): object {
     threshold: endpoint.threshold,
     backoff: formatGoDuration(endpoint.backoffMs),
     ignore: { mediatypes: endpoint.ignoredMediaTypes, actions: endpoint.ignoredActions },
+    include: { actions: endpoint.includedActions },
     mediatype: endpoint.mediaType,
   };
 }

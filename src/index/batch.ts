@@ -2,7 +2,7 @@
 // that fails takes nothing of the others with it (group commit).
 import { StorageError } from "../registry/ports/storage.ts";
 import type { RequestOrigin } from "../registry/ports/request-origin.ts";
-import { recordEvents } from "./event-tellers.ts";
+import { foreseeEvents, recordEvents } from "./event-tellers.ts";
 import { dropOldestEvents } from "./events.ts";
 import { type OperationName, operations, type WriteContext } from "./operations.ts";
 import { IndexLostError, isBusy, translateError } from "./sql.ts";
@@ -85,8 +85,9 @@ function runOne(context: WriteContext, call: Call): Outcome {
       context: WriteContext,
       ...args: readonly unknown[]
     ) => unknown;
+    const foreseen = foreseeEvents(context.sql, call);
     const value = operation(context, ...call.args);
-    recordEvents(context.sql, call, value);
+    recordEvents(context.sql, call, { value, foreseen });
     context.sql.run("RELEASE operation");
     return { id: call.id, ok: true, value };
   } catch (error) {

@@ -6,11 +6,12 @@ import { runBatch } from "./batch.ts";
 import {
   addEvents,
   eventsMax,
+  forgetEvents,
   nextEvents,
   queueEvents,
   setEventEndpoints,
   settleEvents,
-  waitingWithPullsMax,
+  unaskedWaitingMax,
 } from "./events.ts";
 import type { RegistryEvent } from "../registry/ports/index.ts";
 import { migrate, Sql } from "./sql.ts";
@@ -56,12 +57,57 @@ test("pulls never take the place of changes: from some length on they are not qu
   const many = Array.from({ length: 1_000 }, () => event);
   let queued = 0;
   for (let n = 0; n < 30; n++) if (queueEvents(sql, many)) queued += many.length;
-  expect(queued).toBe(waitingWithPullsMax);
+  expect(queued).toBe(unaskedWaitingMax);
   addEvents(sql, [{ ...event, action: "push", id: "a change" }]);
   const position = sql.get<{ id: number }>("SELECT max(id) AS id FROM events")?.id ?? 0;
   settleEvents(sql, "away", { position: position - 1, id: "" });
   expect(nextEvents(sql, "away", 9)?.map((one) => one.event.id)).toEqual(["a change"]);
+  while (forgetEvents(sql));
   expect(queueEvents(sql, many)).toBe(true);
+});
+
+test("removals that nobody asked for do not either: told of while there is room, and done all the same", () => {
+  const sql = open();
+  const context = { sql, probe: { link: () => null, blobSizeBytes: () => null }, room: null };
+  const terms = { caller: "me", nowMs: 1, graceMs: 1 };
+  const repository = repo("a");
+  const run = (name: "acceptManifest" | "removeManifests", ...args: readonly unknown[]) =>
+    runBatch(context, [{ id: 1, name, args, deadlineMs: Infinity }], () => true)[0];
+  const manifest = {
+    mediaType: "a/b",
+    artifactType: null,
+    annotations: null,
+    subject: null,
+    references: [],
+  };
+  for (const n of [1, 2]) {
+    const accept = {
+      repository,
+      digest: blobNo(n),
+      sizeBytes: 1,
+      manifest,
+      tags: [],
+      required: [],
+    };
+    expect(run("acceptManifest", { ...accept, terms })).toMatchObject({ ok: true });
+  }
+  const remove = (n: number) =>
+    run("removeManifests", [{ repository, digest: blobNo(n) }], {
+      nowMs: 1_000,
+      policy: { untagged: true, untaggedBeforeMs: 1_000 },
+    });
+  const actions = (): string[] =>
+    sql
+      .all<{ action: string }>("SELECT event ->> 'action' AS action FROM events")
+      .map((one) => one.action);
+  expect(remove(1)).toMatchObject({ ok: true, value: [{ digest: blobNo(1) }] });
+  expect(actions()).toEqual(["push", "push", "delete"]);
+  addEvents(
+    sql,
+    Array.from({ length: unaskedWaitingMax }, () => ({ ...event, action: "push" as const })),
+  );
+  expect(remove(2)).toMatchObject({ ok: true, value: [{ digest: blobNo(2) }] });
+  expect(actions().filter((action) => action === "delete")).toHaveLength(1);
 });
 
 test("no event without its change: neither when it fails, nor when its commit does", () => {

@@ -5,17 +5,24 @@ import type { Sql } from "./sql.ts";
 
 /** Some 30 MB. */
 export const eventsMax = 50_000;
-/** A busy registry is pulled from thousands of times a second: that must not push changes out. */
-export const waitingWithPullsMax = 10_000;
+/**
+ * A busy registry is pulled from thousands of times a second, and one run of retention may remove more than the
+ * queue holds: that must not push out what clients did.
+ */
+export const unaskedWaitingMax = 10_000;
 
 export function isAnybodyToBeTold(sql: Sql): boolean {
   return sql.has("SELECT 1 FROM event_endpoints LIMIT 1");
 }
 
 export function queueEvents(sql: Sql, events: readonly RegistryEvent[]): boolean {
-  if (!isAnybodyToBeTold(sql) || waiting(sql) + events.length > waitingWithPullsMax) return false;
+  if (!isAnybodyToBeTold(sql) || !hasRoomForUnasked(sql, events.length)) return false;
   addEvents(sql, events);
   return true;
+}
+
+export function hasRoomForUnasked(sql: Sql, count: number): boolean {
+  return waiting(sql) + count <= unaskedWaitingMax;
 }
 
 function waiting(sql: Sql): number {

@@ -228,13 +228,13 @@ interface RetireWork {
 }
 
 export function retireImages(sql: Sql, work: RetireWork): RetireOutcome {
-  const nothing = { results: [], tags: 0, manifests: 0 };
+  const nothing = { results: [], tags: 0, manifests: 0, departed: { tags: [], manifests: [] } };
   const id = findRepository(sql, work.repository);
   if (id === null || !work.witnesses.every((tag) => hasTag(sql, id, tag))) {
     return { standing: "changed", ...nothing };
   }
   if (isUnjudgeable(sql, id)) return { standing: "unjudgeable", ...nothing };
-  const tally = { tags: 0, manifests: 0 };
+  const tally = noneYet();
   const results = work.images.map((image) => retire(sql, { ...work, tally }, image));
   return { standing: "fits", results, ...tally };
 }
@@ -246,6 +246,11 @@ function hasTag(sql: Sql, repositoryId: number, tag: Tag): boolean {
 interface Tally {
   tags: number;
   manifests: number;
+  readonly departed: { readonly tags: Tag[]; readonly manifests: Digest[] };
+}
+
+function noneYet(): Tally {
+  return { tags: 0, manifests: 0, departed: { tags: [], manifests: [] } };
 }
 
 /** Where, on whose account, and what has gone so far. */
@@ -279,7 +284,9 @@ function removeTag(
 ): void {
   const { outcome } = deleteTagRestorably(sql, { repository, tag, expected: digest }, deletion);
   // An immutable one stays: no rule lets such a tag go, but one may be attached to what goes.
-  if (outcome === "deleted") tally.tags += 1;
+  if (outcome !== "deleted") return;
+  tally.tags += 1;
+  tally.departed.tags.push(tag);
 }
 
 /** Nothing has been pushed or pulled that the judgement did not know of. */
@@ -318,6 +325,7 @@ function removeWithAttachments(sql: Sql, removing: Removing, digest: Digest): vo
   const removed = deleteImage(sql, { repository, digest }, deletion);
   tally.tags += removed.tags.length;
   tally.manifests += removed.manifests.length;
+  tally.departed.manifests.push(...removed.manifests);
   for (const gone of removed.manifests) {
     for (const tag of attachmentTags(gone)) removeAttachment(sql, removing, tag);
   }
@@ -352,7 +360,7 @@ export function retireUntagged(
     readonly deletion: Deletion;
   },
 ): UntaggedOutcome {
-  const tally = { tags: 0, manifests: 0 };
+  const tally = noneYet();
   const gone: Digest[] = [];
   const { repository, deletion, untaggedBeforeMs } = work;
   for (const digest of work.digests) {

@@ -25,6 +25,13 @@ const event = (n: number, more: Partial<RegistryEvent> = {}): QueuedEvent => ({
 interface Message {
   readonly id: string;
   readonly headers: Headers;
+  readonly event: {
+    readonly id: string;
+    readonly action: string;
+    readonly target: Readonly<Record<string, unknown>>;
+    readonly actor: object;
+    readonly collection?: object;
+  };
 }
 
 class World implements Disposable {
@@ -42,10 +49,13 @@ class World implements Disposable {
     hostname: "127.0.0.1",
     port: 0,
     fetch: async (request) => {
-      const { events } = (await request.json()) as { events: { id: string }[] };
+      const { events } = (await request.json()) as { events: [Message["event"]] };
       this.#attempts += 1;
       const status = this.status(this.#attempts);
-      if (status < 300) this.messages.push({ id: events[0]?.id ?? "", headers: request.headers });
+      if (status < 300) {
+        const [sent] = events;
+        this.messages.push({ id: sent.id, headers: request.headers, event: sent });
+      }
       const headers = status === 301 ? { Location: "/elsewhere" } : undefined;
       return new Response("", { status, ...(headers && { headers }) });
     },
@@ -75,6 +85,8 @@ class World implements Disposable {
           this.queue = [];
           return Promise.resolve();
         },
+        referencesOf: (digest) =>
+          digest === blobNo(9) ? Promise.reject(new Error("odd")) : Promise.resolve([{ digest }]),
         log: {
           info: (text) => void this.said.push(text),
           warn: (text) => void this.said.push(text),
@@ -98,6 +110,8 @@ class World implements Disposable {
         backoffMs: 1_000,
         ignoredMediaTypes: [],
         ignoredActions: [],
+        includedActions: [],
+        includesReferences: false,
         mediaType: "application/x",
         ...more,
       },
@@ -139,6 +153,65 @@ describe("a delivery", () => {
     await world.run(1, { ignoredActions: ["pull"], ignoredMediaTypes: ["a/b"] });
     expect(world.messages.map(({ id }) => id)).toEqual(["id-3"]);
     expect(world.settled).toEqual([3]);
+  });
+
+  test("what the classic does not know comes only to who asks for it; what is restored, to others as a push", async () => {
+    const run = { run: 7, blobs: 3 };
+    const collect = {
+      action: "collect",
+      what: "run",
+      repository: null,
+      mediaType: null,
+      run,
+    } as const;
+    world.queue = [
+      event(1, { action: "restore", what: "manifest" }),
+      event(2, { ...collect, actor: "collector" }),
+    ];
+    const queue = [...world.queue];
+    await world.run(1);
+    expect(world.messages.map(({ id, event: { action } }) => [id, action])).toEqual([
+      ["id-1", "push"],
+    ]);
+    expect(world.settled).toEqual([2]);
+    world[Symbol.dispose]();
+    world = new World();
+    world.queue = queue;
+    await world.run(1, { includedActions: ["restore", "collect"] });
+    expect(world.messages.map((one) => one.event.action)).toEqual(["restore", "collect"]);
+    expect(world.messages[1]?.event).toMatchObject({
+      target: { mediaType: "application/vnd.plimsoll.collection.v1+json" },
+      actor: { name: "collector" },
+      collection: run,
+    });
+    world[Symbol.dispose]();
+    world = new World();
+    world.queue = queue;
+    await world.run(1, {
+      includedActions: ["restore", "collect"],
+      ignoredActions: ["restore"],
+      ignoredMediaTypes: ["application/vnd.plimsoll.collection.v1+json"],
+    });
+    expect(world.messages).toEqual([]);
+  });
+
+  test("descriptors of what a manifest refers to, where they are asked for and can be had", async () => {
+    const manifest = { what: "manifest" } as const;
+    world.queue = [
+      event(1, manifest),
+      event(2, { ...manifest, action: "pull" }),
+      event(3, { ...manifest, action: "delete" }),
+      event(4),
+      event(9, manifest),
+    ];
+    await world.run(1, { includesReferences: true });
+    expect(world.messages.map((one) => one.event.target["references"])).toEqual([
+      [{ digest: blobNo(1) }],
+      [{ digest: blobNo(2) }],
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   test("tries again, from the threshold on less and less often; says so once, and when it is over", async () => {

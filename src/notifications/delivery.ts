@@ -1,13 +1,14 @@
 // Sends one endpoint its events, in order, one at a time, again and again until it takes them. The queue is
 // in the index, so a restart goes on where it stopped; the last page may be sent twice, with the same ids.
 // Nobody waits for it: an endpoint that is away costs nothing but its own place in the queue.
+import type { Digest } from "../oci/index.ts";
 import type {
   EventIndex,
   EventPlace,
   QueuedEvent,
   RegistryEvent,
 } from "../registry/ports/index.ts";
-import { envelopeOf, type EventSource } from "./envelope.ts";
+import { envelopeOf, type EventSource, mediaTypeOf } from "./envelope.ts";
 
 export interface EndpointOptions {
   readonly name: string;
@@ -18,6 +19,10 @@ export interface EndpointOptions {
   readonly backoffMs: number;
   readonly ignoredMediaTypes: readonly string[];
   readonly ignoredActions: readonly string[];
+  /** Of those that the classic registry does not know: without being asked for, none is sent. */
+  readonly includedActions: readonly string[];
+  /** Of manifests that are pushed or pulled. */
+  readonly includesReferences: boolean;
   /** Of the envelope. */
   readonly mediaType: string;
 }
@@ -31,6 +36,8 @@ export interface DeliveryParts {
     readonly info: (message: string) => void;
     readonly warn: (message: string) => void;
   };
+  /** Descriptors of what a manifest refers to; null: it is gone, or cannot be read. */
+  readonly referencesOf: (digest: Digest) => Promise<readonly object[] | null>;
   /** Resolves after that long, or when the signal is aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -114,8 +121,27 @@ export class Delivery {
 
   #isWanted(event: RegistryEvent): boolean {
     const { ignoredActions, ignoredMediaTypes } = this.#options;
-    if (ignoredActions.includes(event.action)) return false;
-    return event.mediaType === null || !ignoredMediaTypes.includes(event.mediaType);
+    const action = this.#actionOf(event);
+    if (action === null || ignoredActions.includes(action)) return false;
+    const mediaType = mediaTypeOf(event);
+    return mediaType === null || !ignoredMediaTypes.includes(mediaType);
+  }
+
+  /**
+   * In words that the endpoint knows: to one that knows of no restores, what comes back is pushed again.
+   * Null: there is no such word.
+   */
+  #actionOf({ action }: RegistryEvent): RegistryEvent["action"] | null {
+    const isOwn = action === "restore" || action === "collect" || action === "retain";
+    if (!isOwn || this.#options.includedActions.includes(action)) return action;
+    return action === "restore" ? "push" : null;
+  }
+
+  async #referencesOf({ action, what, digest }: RegistryEvent): Promise<readonly object[] | null> {
+    const isTold = this.#options.includesReferences && what === "manifest" && action !== "delete";
+    if (!isTold || digest === null) return null;
+    // Told without them rather than not at all.
+    return await this.#parts.referencesOf(digest).catch(() => null);
   }
 
   async #isSent(event: RegistryEvent): Promise<boolean> {
@@ -152,12 +178,14 @@ export class Delivery {
     }
     target.username = "";
     target.password = "";
+    const action = this.#actionOf(event) ?? event.action;
+    const references = await this.#referencesOf(event);
     const response = await fetch(target, {
       method: "POST",
       // Followed, it would become a GET without the event, and take the headers' secrets elsewhere.
       redirect: "manual",
       headers: sent,
-      body: envelopeOf(event, this.#parts.source),
+      body: envelopeOf(event, this.#parts.source, { action, references }),
       signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#stopped.signal]),
     });
     await response.body?.cancel();

@@ -3,6 +3,8 @@
 import type { EventIndex, RegistryEvent } from "../registry/ports/index.ts";
 import { Delivery, type DeliveryParts, type EndpointOptions } from "./delivery.ts";
 
+export { referencesIn } from "./references.ts";
+
 export interface NotifierParts extends Omit<DeliveryParts, "register"> {
   readonly index: EventIndex;
   readonly now: () => number;

@@ -195,6 +195,15 @@ describe("commands", () => {
         expect(revoked.stderr).toEndWith(`token ${made.id} is revoked\n`);
         expect([await begin(password), await begin(made.password)]).toEqual([202, 401]);
         expect((await sandbox.command("token", "revoke", made.id)).exitCode).toBe(1);
+        const log = await server.log();
+        expect(log).toMatch(
+          new RegExp(
+            `msg=audit action=createToken actions="?pull,push"? .*outcome=created reference=${made.id} repositories="ci/\\*\\*" .*user=ci`,
+          ),
+        );
+        expect(log).toMatch(
+          new RegExp(`msg=audit action=revokeToken by=.* outcome=revoked reference=${made.id}`),
+        );
         const [, , secret = ""] = /^(plimsoll_\w{16}_)(.*)$/.exec(password) ?? [];
         await expectNoSecret(sandbox, [secret, made.password]);
         // A rebuild of the index knows them still.

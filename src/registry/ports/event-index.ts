@@ -7,10 +7,12 @@ export interface RegistryEvent {
   /** Random; the same whenever it is sent again. */
   readonly id: string;
   readonly atMs: number;
-  readonly action: "push" | "pull" | "mount" | "delete";
+  /** `collect`, `retain`: a run is over. */
+  readonly action: "push" | "pull" | "mount" | "delete" | "restore" | "collect" | "retain";
   /** `repository`: all of one was deleted. */
-  readonly what: "manifest" | "blob" | "tag" | "repository";
-  readonly repository: RepositoryName;
+  readonly what: "manifest" | "blob" | "tag" | "repository" | "run";
+  /** Null of a run. */
+  readonly repository: RepositoryName | null;
   readonly digest: Digest | null;
   readonly tag: Tag | null;
   /** Null of what was deleted, as the size is. */
@@ -20,6 +22,10 @@ export interface RegistryEvent {
   readonly fromRepository: RepositoryName | null;
   /** Null: of no request. */
   readonly origin: RequestOrigin | null;
+  /** Who did it, where no request did; absent: nobody knows. */
+  readonly actor?: string;
+  /** Of a run: its figures, as they are told. */
+  readonly run?: Readonly<Record<string, unknown>>;
 }
 
 export interface QueuedEvent {

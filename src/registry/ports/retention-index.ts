@@ -43,6 +43,15 @@ export interface RetireOutcome {
   readonly tags: number;
   /** Manifests, and those that went with them. */
   readonly manifests: number;
+  readonly departed: Departed;
+}
+
+/** What has left a repository, one by one: for those who are to be notified. */
+export interface Departed {
+  /** That went by themselves: their manifests stay. */
+  readonly tags: readonly Tag[];
+  /** With all their tags. */
+  readonly manifests: readonly Digest[];
 }
 
 export interface UntaggedPage {
@@ -68,6 +77,7 @@ export interface UntaggedOutcome {
   readonly tags: number;
   /** With those that went with them. */
   readonly manifests: number;
+  readonly departed: Departed;
 }
 
 /** What decides whether a manifest goes with others, and what goes with it. */

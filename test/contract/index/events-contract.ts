@@ -1,11 +1,17 @@
 // The queue of events: there is one exactly when its change is, for everybody who asked for it, once.
 import { describe, expect, test } from "bun:test";
 import type { Digest } from "../../../src/oci/index.ts";
-import type { Index, QueuedEvent, RegistryEvent } from "../../../src/registry/ports/index.ts";
+import type {
+  Index,
+  QueuedEvent,
+  RegistryEvent,
+  RunRecord,
+} from "../../../src/registry/ports/index.ts";
 import { type RequestOrigin, requestOrigin } from "../../../src/registry/ports/request-origin.ts";
 import type { IndexDriver } from "./fixture.ts";
 import { worldOf } from "./harness.ts";
-import { blobNo, repo, tag } from "./world.ts";
+import { deletionBy, deleteTag, restore, wantedOf } from "./undo.ts";
+import { blobNo, hourMs, repo, tag } from "./world.ts";
 
 async function taken(index: Index, endpoint: string): Promise<RegistryEvent[]> {
   const events: RegistryEvent[] = [];
@@ -198,6 +204,107 @@ export function eventsContract(driver: IndexDriver): void {
       await index.startRebuild();
       expect(await taken(index, "one")).toHaveLength(1);
       await index.markComplete();
+    });
+
+    test("of what rules and the collector remove, in whose name", async () => {
+      const { index } = world();
+      const one = await world().image("a", { blobs: [1], tags: ["x", "y"] });
+      const two = await world().image("a", { blobs: [2], tags: ["z", "kept"] });
+      const untagged = await world().put("a", {
+        config: blobNo(2),
+        more: { annotations: { n: "1" } },
+      });
+      await index.setEventEndpoints(["one"]);
+      world().nowMs += 48 * hourMs;
+      const facts = await index.retentionTags(repo("a"), { after: null, limit: 9 });
+      const images = [...Map.groupBy(facts, ({ digest }) => digest)].map(([digest, tags]) => ({
+        digest,
+        imagePushedAtMs: tags[0]?.imagePushedAtMs ?? null,
+        pulledAtMs: tags[0]?.pulledAtMs ?? null,
+        tags: tags.filter((fact) => fact.tag !== "kept"),
+      }));
+      const deletion = { ...deletionBy(world(), "retention"), reason: "retention rule r" };
+      await index.retireImages({ repository: repo("a"), images, witnesses: [], deletion });
+      const { nowMs } = world();
+      const policy = { untagged: true, untaggedBeforeMs: nowMs };
+      const manifest = { repository: repo("a"), digest: untagged.digest };
+      await index.removeManifests([manifest], { nowMs, policy });
+      const events = await taken(index, "one");
+      expect(events.map(told)).toEqual([
+        ["delete", "tag", "a", null, "z"],
+        ["delete", "manifest", "a", one, null],
+        ["delete", "manifest", "a", untagged.digest, null],
+      ]);
+      expect(new Set(events.map(({ actor }) => actor))).toEqual(
+        new Set(["retention", "collector"]),
+      );
+      expect(two).not.toBe(one);
+    });
+
+    test("of what comes back, as of pushes: what is needed first; of what could not, none", async () => {
+      const { index } = world();
+      const child = await world().image("a", { blobs: [1] });
+      const { digest } = await world().put("a", { children: [child], tags: ["x", "y"] });
+      await index.deleteImage({ repository: repo("a"), digest }, deletionBy(world()));
+      await index.setEventEndpoints(["one"]);
+      expect((await restore(world(), wantedOf("a", digest))).outcome).toBe("restored");
+      const events = await taken(index, "one");
+      expect(events.map(told)).toEqual([
+        ["restore", "manifest", "a", child, null],
+        ["restore", "manifest", "a", digest, "x"],
+        ["restore", "manifest", "a", digest, "y"],
+      ]);
+      expect(events[1]?.mediaType).toContain("index");
+      await deleteTag(world(), "a", "x");
+      expect((await restore(world(), wantedOf("a", "x"))).outcome).toBe("restored");
+      await restore(world(), wantedOf("a", "x"));
+      expect((await taken(index, "one")).map(told)).toEqual([
+        ["delete", "tag", "a", null, "x"],
+        ["restore", "manifest", "a", digest, "x"],
+      ]);
+    });
+
+    test("of a collection one, with its figures, when its record is ended", async () => {
+      const { index } = world();
+      await index.setEventEndpoints(["one"]);
+      const record: RunRecord = {
+        askedBy: "background",
+        user: null,
+        trigger: "due",
+        startedAtMs: 0,
+        durationMs: 12,
+        untagged: false,
+        full: false,
+        candidates: 9,
+        manifests: 1,
+        blobs: 100_000,
+        bytes: 5,
+        links: 1,
+        uploads: 0,
+        repositories: 0,
+        steppedOver: { count: 2, atLeast: false },
+        errors: ["a secret path"],
+        stopped: null,
+      };
+      const id = await index.beginRun({ ...record, durationMs: null });
+      expect(await index.nextEvents("one", 9)).toEqual([]);
+      await index.endRun(id, record);
+      const [event, ...others] = await taken(index, "one");
+      expect(others).toEqual([]);
+      expect(event).toMatchObject({
+        action: "collect",
+        what: "run",
+        repository: null,
+        actor: "collector",
+        run: {
+          run: id,
+          trigger: "due",
+          blobs: 100_000,
+          bytesReclaimed: 5,
+          errors: 1,
+          steppedOver: 2,
+        },
+      });
     });
 
     test("what an endpoint leaves that is gone goes in pages, and who comes meanwhile misses nothing", async () => {

@@ -112,7 +112,13 @@ export function retentionContract(driver: IndexDriver): void {
       const digest = await world().image("a", { blobs: [1], tags: ["x", "y"] });
       await world().image("a", { blobs: [2], tags: ["z"] });
       const outcome = await retire(world(), await judged(world(), "x", "y"));
-      expect(outcome).toEqual({ standing: "fits", results: ["removed"], tags: 2, manifests: 1 });
+      expect(outcome).toEqual({
+        standing: "fits",
+        results: ["removed"],
+        tags: 2,
+        manifests: 1,
+        departed: { tags: [], manifests: [digest] },
+      });
       expect(await left(world())).toEqual(["z"]);
       expect(await isThere(world(), digest)).toBe(false);
       const [entry] = await index.listDeletions({ after: null, limit: 9 });
