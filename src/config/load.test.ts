@@ -261,7 +261,6 @@ describe("what is not built yet is an error that says so", () => {
       "notifications: {events: {includereferences: true}}",
     ],
     ["http.tls.letsencrypt", "http: {tls: {letsencrypt: {hosts: [x]}}}"],
-    ["http.h2c", "http: {h2c: {enabled: true}}"],
     ["log.hooks", "log: {hooks: [{type: mail}]}"],
     ["reporting", "reporting: {bugsnag: {apikey: k}}"],
     ["reporting", "reporting: {newrelic: {licensekey: k}}"],
