@@ -42,6 +42,8 @@ export interface ReloadsParts {
   /** Reads file and environment with all the checks of a start. @throws ConfigError */
   readonly load: () => LoadedConfig;
   readonly parts: readonly ReloadablePart[];
+  /** Looks at once at the files that the configuration names, as it does now and then anyway. Never throws. */
+  readonly lookAtFiles?: () => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
 }
 
@@ -81,7 +83,7 @@ export class Reloads {
   }
 
   async #apply({ config, warnings }: LoadedConfig): Promise<ReloadOutcome> {
-    const { live, parts } = this.#parts;
+    const { live, parts, lookAtFiles } = this.#parts;
     const running = live.current;
     const next = reloadedConfig(running, config);
     const applied = changedKeys(running, next);
@@ -93,6 +95,7 @@ export class Reloads {
     const begun = switches.map(async (change) => {
       await change();
     });
+    lookAtFiles?.();
     const failures = (await Promise.allSettled(begun)).filter((one) => one.status === "rejected");
     if (failures.length > 0) {
       const why = failures.map(({ reason }) => messageOf(reason)).join("; ");

@@ -4,6 +4,7 @@ import { ApiServices } from "./compose-api.ts";
 import { runTokenCommand } from "./auth/index.ts";
 import { auditRepair, auditToken } from "./compose-audit.ts";
 import { BackgroundWork } from "./compose-background.ts";
+import { type ComposedTls, composeTls } from "./compose-tls.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { pressureOn } from "./compose-pressure.ts";
 import { type ReloadOutcome, Reloads, tellReload } from "./compose-reload.ts";
@@ -35,6 +36,7 @@ export { rootDirectoryOf } from "./compose-root.ts";
 
 export interface Serving {
   readonly address: string;
+  readonly isEncrypted: boolean;
   /** Null: there is no debug server. */
   readonly debugAddress: string | null;
   /** Resolves when it can serve no longer; it has to be stopped all the same. */
@@ -67,9 +69,18 @@ export async function serve(
     if (rootDirectory !== null) refuseIfOwned(rootDirectory);
     throw error;
   });
+  let tls: ComposedTls | null = null;
   try {
-    return await serveObserved({ ...more, live, logs, observed });
+    // Before the root, which may take long to open.
+    tls = composeTls(config.http, logs.logger);
+    const serving = await serveObserved({ ...more, live, logs, observed, tls });
+    const stop = (): Promise<void> => {
+      tls?.close();
+      return serving.stop();
+    };
+    return { ...serving, isEncrypted: tls !== null, stop };
   } catch (error) {
+    tls?.close();
     await observed.stop();
     throw error;
   }
@@ -88,9 +99,10 @@ interface Start extends ServeOptions {
   readonly live: LiveConfig;
   readonly logs: Logs;
   readonly observed: Observed;
+  readonly tls: ComposedTls | null;
 }
 
-async function serveObserved(start: Start): Promise<Serving> {
+async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">> {
   const { live, logs, signal, load, setLogs, observed } = start;
   const { logger } = logs;
   const { health, readiness, watch } = observed;
@@ -114,6 +126,7 @@ async function serveObserved(start: Start): Promise<Serving> {
       registry: root.services,
       options: httpOptions(config),
       access: await settings.access(config),
+      tls: start.tls?.parts ?? null,
       api: config.http.api.enabled ? api.parts : null,
       ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
@@ -121,7 +134,8 @@ async function serveObserved(start: Start): Promise<Serving> {
     await root.agreement.begin();
     root.announce(address);
     const parts = [...settings.partsOf(server), ...background.parts];
-    const reloads = new Reloads({ live, load, logger, parts });
+    const lookAtFiles = (): void => start.tls?.readAgain();
+    const reloads = new Reloads({ live, load, logger, parts, lookAtFiles });
     const control = controlOf(root, reloads);
     health.start();
     expiry?.start();

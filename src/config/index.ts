@@ -5,3 +5,4 @@ export { ConfigError, loadConfig } from "./load.ts";
 export type { LoadedConfig } from "./load.ts";
 export { renderConfig } from "./render.ts";
 export { changedKeys, LiveConfig, reloadedConfig } from "./reloading.ts";
+export { opensslSuites } from "./tls-section.ts";
