@@ -1,7 +1,9 @@
 // Each part of a server that takes other settings while it serves; what is refused; whole or nothing.
 import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { certify, handshake, makeCa } from "../support/certificates.ts";
 import { pushBlob, pushImage, sha256, startReloaded } from "./reloaded.ts";
 
 const basic = (user: string): Record<string, string> => ({
@@ -187,10 +189,33 @@ describe("the other parts", () => {
     expect(await status(`${origin}/v2/a/x/blobs/${sha256("one")}`)).toBe(404);
   });
 
+  test("certificates are looked at at once", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "plimsoll-reload-"));
+    const ca = makeCa(directory, "ca");
+    const first = certify(directory, { ca, name: "first" });
+    const second = certify(directory, { ca, name: "second" });
+    const http = `, tls: {certificate: ${first.certificate}, key: ${first.key}}`;
+    await using served = await startReloaded(() => "", { directory, http });
+    const met = async (): Promise<string | undefined> =>
+      (await handshake(Number(new URL(served.origin).port)))?.commonName;
+    expect(await met()).toBe("first");
+    renameSync(second.certificate, first.certificate);
+    renameSync(second.key, first.key);
+    const begunMs = performance.now();
+    expect(await served.reload("", { http })).toMatchObject({ ok: true, applied: [] });
+    expect(await met()).toBe("second");
+    // By themselves they are looked at every two seconds, and taken after the next look.
+    expect(performance.now() - begunMs).toBeLessThan(2_000);
+    const more = await served.reload("", {
+      http: http.replace("tls: {", "tls: {minimumtls: tls1.3, "),
+    });
+    expect(more).toMatchObject({ needsRestart: ["http.tls.minimumtls"] });
+  });
+
   test("the load line", async () => {
     const line = (refuse: string): string =>
       `, maxsize: 1000B, watermark: {warn: 10%, collect: 10%, refuse: ${refuse}}`;
-    await using served = await startReloaded(() => "gc: {grace: 1h}", line("90%"));
+    await using served = await startReloaded(() => "gc: {grace: 1h}", { storage: line("90%") });
     const push = async (text: string): Promise<number> =>
       (await pushBlob(served, "a/x", text)).status;
     expect(await push("x".repeat(300))).toBe(201);

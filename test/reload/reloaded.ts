@@ -28,11 +28,15 @@ interface More {
 /** @param sections besides `storage`, without a load line, and `http`. */
 export async function startReloaded(
   sections: (directory: string) => string,
-  storage = "",
+  initial: More & { readonly directory?: string } = {},
 ): Promise<Reloaded> {
-  const directory = mkdtempSync(join(tmpdir(), "plimsoll-reload-"));
+  const { storage = "", http: inHttp = "" } = initial;
+  const directory = initial.directory ?? mkdtempSync(join(tmpdir(), "plimsoll-reload-"));
   const path = join(directory, "config.yml");
-  const write = (text: string, { http = "", storage: inStorage = storage }: More = {}): void => {
+  const write = (
+    text: string,
+    { http = inHttp, storage: inStorage = storage }: More = {},
+  ): void => {
     writeFileSync(
       path,
       `version: 0.1
