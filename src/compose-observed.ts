@@ -21,6 +21,7 @@ import {
   Profiles,
   tracingSettings,
 } from "./observability/index.ts";
+import { operations } from "./index/operations.ts";
 import type { Metrics } from "./observability/metrics/index.ts";
 import type { Tracing } from "./observability/tracing/index.ts";
 import { type Digest, manifestBytesMax } from "./oci/index.ts";
@@ -70,8 +71,15 @@ export async function observe(config: Config, logger: Logger): Promise<Observed>
     readiness,
     observer: together([metrics?.requests, tracing].filter((one) => one !== undefined)),
     watch: {
-      timeIndex: (index) => metrics?.timeIndex(index) ?? index,
-      timeStorage: (storage) => metrics?.timeStorage(storage) ?? storage,
+      timeIndex: (index) => {
+        const timed = metrics?.timeIndex(index) ?? index;
+        return tracing?.watchIndex(timed, new Set(Object.keys(operations))) ?? timed;
+      },
+      timeStorage: (storage) => {
+        const timed = metrics?.timeStorage(storage) ?? storage;
+        return tracing?.watchStorage(timed) ?? timed;
+      },
+      ...(tracing === undefined ? {} : { collecting: tracing.within }),
       collectionEnded: (record) => {
         metrics?.collectionEnded(record);
         tracing?.collectionEnded(record);
@@ -110,7 +118,9 @@ function textOf(metrics: Metrics, path: string): MetricsText {
 function together(observers: readonly RequestObserver[]): RequestObserver | null {
   const [first, second] = observers;
   if (first === undefined || second === undefined) return first ?? null;
+  const within = first.within ?? second.within;
   return {
+    ...(within === undefined ? {} : { within }),
     begun: () => {
       for (const observer of observers) observer.begun();
     },

@@ -77,6 +77,8 @@ export interface Watch {
   timeIndex(index: Index): Index;
   timeStorage(storage: Storage): Storage;
   collectionEnded(record: RunRecord): void;
+  /** Does a run, so that what is done in it is known to be its; absent: nobody wants to know. */
+  readonly collecting?: NonNullable<CollectionParts["within"]>;
 }
 
 /** Whatever works on the root from now on is watched. */
@@ -267,7 +269,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
   const collector = collectorOf(
-    { index, storage, locks, clock, tree: follower },
+    { index, storage, locks, clock, tree: follower, ...withinOf(owned.watch) },
     expiry,
     (record) => {
       logRun(record, logger);
@@ -299,8 +301,12 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   };
 }
 
+function withinOf(watch: Watch | undefined): Pick<CollectionParts, "within"> {
+  return watch?.collecting === undefined ? {} : { within: watch.collecting };
+}
+
 function collectorOf(
-  parts: Pick<CollectionParts, "index" | "storage" | "locks" | "clock" | "tree">,
+  parts: Pick<CollectionParts, "index" | "storage" | "locks" | "clock" | "tree" | "within">,
   expiry: UploadExpiry | null,
   tellOf: (record: RunRecord) => void,
 ): Collector {

@@ -20,6 +20,8 @@ export interface CollectionParts {
   readonly tree: { wake(): void; catchUp(): Promise<void> };
   /** Ends uploads that nobody has touched for long; how many. Absent: they are left alone. */
   readonly expireUploads?: () => Promise<number>;
+  /** Does a run, and knows then what was done in it. Absent: nobody wants to know. */
+  readonly within?: <Result>(work: () => Promise<Result>) => Promise<Result>;
   /** Logs a run that is over. */
   readonly logRun?: (record: RunRecord) => void;
   /** Waits; 0 only lets others have their turn. Tests do not wait. */

@@ -102,6 +102,7 @@ export class Collector {
     const abort = new AbortController();
     const startedAtMs = this.#parts.clock.now();
     const pace = new Pace(options.background ?? null);
+    const { within = (work) => work() } = this.#parts;
     this.monitor.begin(options, startedAtMs);
     const run: Run = {
       options,
@@ -113,19 +114,21 @@ export class Collector {
       askedAgain: false,
       mayLookAgain: true,
       report: this.#ended(
-        runCollection({
-          parts: this.#parts,
-          options,
-          pace,
-          startedAtMs,
-          signal: abort.signal,
-          tell: (event) => {
-            this.monitor.hear(event);
-            return audience.tell(event);
-          },
-          isAskedAgain: () => isAskedAgain(run),
-          closeDoors: () => (run.mayLookAgain = false),
-        }),
+        within(() =>
+          runCollection({
+            parts: this.#parts,
+            options,
+            pace,
+            startedAtMs,
+            signal: abort.signal,
+            tell: (event) => {
+              this.monitor.hear(event);
+              return audience.tell(event);
+            },
+            isAskedAgain: () => isAskedAgain(run),
+            closeDoors: () => (run.mayLookAgain = false),
+          }),
+        ),
       ),
     };
     this.#current = run;

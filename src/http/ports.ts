@@ -61,6 +61,8 @@ export interface ObservedRequest {
 
 /** Counts or traces requests. Told of every one: cheap, and never throws. */
 export interface RequestObserver {
+  /** Does a request, so that what is done in it is known to be its; absent: nobody wants to know. */
+  readonly within?: <Result>(work: () => Promise<Result>) => Promise<Result>;
   begun(): void;
   /** Bytes of a blob or manifest that arrived. */
   received(bytes: number): void;

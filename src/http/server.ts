@@ -97,8 +97,13 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
     },
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
+  const within = parts.observer?.within;
+  const observed: Handler =
+    within === undefined
+      ? handle
+      : (request, peer, isApiPath) => within(() => handle(request, peer, isApiPath));
   const answer: Handler = (request, peer, isApiPath) =>
-    probes.answer(request) ?? handle(request, peer, isApiPath);
+    probes.answer(request) ?? observed(request, peer, isApiPath);
   const listener: Listener = {
     ...answersOf(api, answer),
     error: (error) => bodyFailed(error, logger, common),

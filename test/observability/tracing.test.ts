@@ -103,11 +103,58 @@ describe("traces", () => {
     expect(valueOf(attributes, "url.path")).toBe("/v2/team/app/manifests/latest");
     expect(valueOf(attributes, "http.request.id")).toBe("id-1");
     expect(BigInt(pull?.endTimeUnixNano ?? 0) >= BigInt(pull?.startTimeUnixNano ?? 1)).toBe(true);
-    expect(receiver.spans.length).toBe(5);
+    expect(receiver.spans.filter(({ kind }) => kind === 2)).toHaveLength(5);
     expect(JSON.stringify(receiver.payloads)).not.toContain("s3cret");
     const resource = receiver.payloads[0]?.resourceSpans[0]?.resource.attributes ?? [];
     expect(valueOf(resource, "service.name")).toBe("registry");
     expect(valueOf(resource, "deployment.environment")).toBe("test");
+    await receiver.stop();
+  });
+
+  test("below a request and a collection: what waited for the index and for the disk", async () => {
+    const receiver = new Receiver();
+    setVariables({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.origin });
+    {
+      await using served = await startServed();
+      const digest = await pushImage(served.origin, "team/app", "x");
+      const url = `${served.origin}/v2/team/app/manifests/${digest}`;
+      await (await fetch(url)).text();
+      await fetch(url, { method: "DELETE" });
+      const headers = { "Content-Type": "application/json", "X-Plimsoll": "1" };
+      const start = `${served.origin}/api/v1/collection/start`;
+      const body = JSON.stringify({ keepDeletedSeconds: 0, graceSeconds: 0 });
+      expect((await fetch(start, { method: "POST", headers, body })).status).toBe(202);
+      await Bun.sleep(500);
+    }
+    const { spans } = receiver;
+    const below = (name: string): string[] => {
+      const parent = spans.find((span) => span.name === name);
+      const parts = spans.filter(
+        (span) =>
+          span.traceId === parent?.traceId &&
+          span.parentSpanId === (parent as { spanId?: string }).spanId,
+      );
+      for (const part of parts) {
+        const [from, to] = [part.startTimeUnixNano, part.endTimeUnixNano].map(BigInt);
+        // What began it was a little earlier than what is counted as its begin.
+        expect((from ?? 0n) <= (to ?? 0n)).toBe(true);
+        expect((to ?? 0n) <= BigInt(parent?.endTimeUnixNano ?? 0) + 1_000_000n).toBe(true);
+      }
+      return parts.map((part) => part.name);
+    };
+    const push = below("PUT /v2/{name}/manifests/{reference}");
+    expect(push).toContain("storage putFile");
+    expect(push).toContain("index acceptManifest");
+    const upload = below("POST /v2/{name}/blobs/uploads/");
+    expect(upload).toContain("storage append");
+    expect(upload).toContain("storage publish");
+    expect(upload).toContain("index finishUpload");
+    expect(below("GET /v2/{name}/manifests/{reference}")).not.toContain("index acceptManifest");
+    const collection = below("collection");
+    expect(collection).toContain("index condemn");
+    expect(collection).toContain("storage remove");
+    const removal = spans.find(({ name }) => name === "storage remove");
+    expect(valueOf(removal?.attributes ?? [], "plimsoll.calls")).toBe(3);
     await receiver.stop();
   });
 

@@ -1,22 +1,26 @@
 // OpenTelemetry traces: one span a request, a child of the caller's where it sends `traceparent`, and one
-// a collection. Spans are made when the work is over, since only then it is known what it was. Endpoint,
-// headers, sampling and batches are as OpenTelemetry's variables say. Loaded only when traces are sent.
+// a collection; below each what waited for the index and for the disk (ledger.ts). Spans are made when the
+// work is over, since only then it is known what it was. Endpoint, headers, sampling and batches are as OpenTelemetry's variables say. Loaded only when traces are sent.
 import {
   diag,
   DiagLogLevel,
   ROOT_CONTEXT,
+  type Context,
   type Span,
   SpanKind,
   SpanStatusCode,
   type TextMapGetter,
+  trace,
   type Tracer,
 } from "@opentelemetry/api";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
-import type { RunRecord } from "../../registry/ports/index.ts";
+import type { Index, RunRecord } from "../../registry/ports/index.ts";
+import type { Storage } from "../../registry/ports/storage.ts";
 import { isUsualMethod, routeTemplate } from "../route-templates.ts";
+import { type Done, Ledger, ledgers, notedIndex, notedStorage } from "./ledger.ts";
 
 export interface TracedRequest {
   readonly kind: string;
@@ -62,6 +66,19 @@ export class Tracing {
     this.#tracer = this.#provider.getTracer("plimsoll", version);
   }
 
+  /** Does a request or a collection; what is done in it is noted until it is told as completed. */
+  readonly within = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    ledgers.run(new Ledger(), work);
+
+  /** @param writes names of operations that change the index. */
+  watchIndex(index: Index, writes: ReadonlySet<string>): Index {
+    return notedIndex(index, writes);
+  }
+
+  watchStorage(storage: Storage): Storage {
+    return notedStorage(storage);
+  }
+
   begun(): void {
     // The span is made at the end.
   }
@@ -91,6 +108,7 @@ export class Tracing {
       },
     };
     const span = this.#tracer.startSpan(`${method} ${route}`, options, context);
+    this.#addParts(span, context, endMs);
     end(span, request.status >= 500, endMs);
   }
 
@@ -104,7 +122,27 @@ export class Tracing {
     };
     const options = { startTime: startedAtMs, attributes };
     const span = this.#tracer.startSpan("collection", options, ROOT_CONTEXT);
-    end(span, errors.length > 0, startedAtMs + (durationMs ?? 0));
+    const endMs = startedAtMs + (durationMs ?? 0);
+    this.#addParts(span, ROOT_CONTEXT, endMs);
+    end(span, errors.length > 0, endMs);
+  }
+
+  /** Of what is noted, one span each below this one. @param endMs when that was over, which is now */
+  #addParts(span: Span, context: Context, endMs: number): void {
+    const parts = ledgers.getStore()?.close() ?? [];
+    // Not chosen by the sampler: then its parts are not either.
+    if (!span.isRecording()) return;
+    const below = trace.setSpan(context, span);
+    const nowMs = performance.now();
+    const at = (ms: number): number => endMs - (nowMs - ms);
+    for (const part of parts) {
+      const options = { startTime: at(part.firstBeganMs), attributes: attributesOf(part) };
+      end(
+        this.#tracer.startSpan(part.name, options, below),
+        part.failures > 0,
+        at(part.lastEndedMs),
+      );
+    }
   }
 
   /** Sends what waits, as long as somebody takes it. Never rejects. */
@@ -122,6 +160,16 @@ export class Tracing {
     if (failure !== null) this.#warn(failure);
     diag.disable();
   }
+}
+
+/** Of a single call the span itself says all. */
+function attributesOf({ calls, busyMs, failures }: Done): Readonly<Record<string, number>> {
+  if (calls === 1) return {};
+  return {
+    "plimsoll.calls": calls,
+    "plimsoll.busy_ms": Math.round(busyMs * 1_000) / 1_000,
+    ...(failures === 0 ? {} : { "plimsoll.failures": failures }),
+  };
 }
 
 function end(span: Span, isFailure: boolean, endMs: number): void {
