@@ -100,6 +100,14 @@ describe("a configuration that is reloaded", () => {
     }
   });
 
+  test("what has keys of its own is named whole: there may be thousands of groups", () => {
+    const withGroups = (...names: string[]): Config =>
+      load(
+        `version: 0.1\nstorage: inmemory\nauth: {htpasswd: {realm: r, path: /p}}\naccess: [{repositories: ["**"], users: ["group:${names[0]}"], actions: [pull]}]\ngroups: {${names.map((name) => `${name}: [x]`).join(", ")}}`,
+      );
+    expect(changedKeys(withGroups("a"), withGroups("a", "b", "c"))).toEqual(["groups"]);
+  });
+
   test("secrets that change are noticed, and only their keys told", () => {
     const withHeader = (secret: string): Config =>
       load(

@@ -59,10 +59,14 @@ export function changedKeys(before: Config, after: Config): readonly string[] {
   return [...keys].filter((key) => was.get(key) !== is.get(key));
 }
 
+/** Sections whose keys are anybody's: named whole, however many there are. */
+const ofFreeKeys: ReadonlySet<string> = new Set(["groups", "log.fields", "http.headers"]);
+
 function leavesOf(tree: Readonly<Record<string, unknown>>): Map<string, string> {
   const leaves = new Map<string, string>();
   const walk = (value: unknown, path: string): void => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    const isSection = typeof value === "object" && value !== null && !Array.isArray(value);
+    if (!isSection || ofFreeKeys.has(path)) {
       leaves.set(path, JSON.stringify(value) ?? "");
       return;
     }

@@ -50,6 +50,20 @@ describe("access", () => {
     expect(await status(tags)).toBe(401);
   });
 
+  test("a stream of events ends with the rules that it was allowed by", async () => {
+    const admins = (path: string, users: string): string =>
+      `auth: {htpasswd: {realm: r, path: ${path}}}\naccess: [{users: [${users}], actions: [admin]}]`;
+    await using served = await startReloaded((directory) =>
+      admins(htpasswd(directory, "users", "alice"), "alice"),
+    );
+    const url = `${served.origin}/api/v1/collection/events`;
+    const stream = await fetch(url, { headers: basic("alice") });
+    expect(stream.status).toBe(200);
+    await served.reload(admins(join(served.directory, "users"), "bob"));
+    expect(await stream.text()).toContain("event: status");
+    expect(await status(url, basic("alice"))).toBe(403);
+  });
+
   test("tokens of the own issuer outlive it, and are worth what the new rules allow", async () => {
     await using served = await startReloaded((directory) => {
       htpasswd(directory, "users", "alice");

@@ -112,7 +112,8 @@ async function lookAtDeletions(world: World, child: ReturnType<typeof blobNo>): 
     deletedBeforeMs: 0,
     uploadsIdleSinceMs: 0,
   });
-  const record = { startedAtMs: 0, durationMs: 0 } as RunRecord;
+  const steppedOver = { count: 0, atLeast: false };
+  const record = { startedAtMs: 0, durationMs: 0, errors: [], steppedOver } as object as RunRecord;
   await index.endRun(await index.beginRun(record), record);
   await index.beginRun(record);
   await index.interruptRuns(nowMs);
