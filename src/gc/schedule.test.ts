@@ -226,6 +226,20 @@ describe("collecting in the background", () => {
     expect(told).toEqual([]);
   });
 
+  test("other settings end the cycle under way too, which says so, and the next loop does not begin before", async () => {
+    const reasons: (string | null)[] = [];
+    const { time, agreed, schedule, told } = scheduled({}, async (asked, signal) => {
+      const report = await untilStopped(asked, signal);
+      reasons.push(report.stopped);
+      return report;
+    });
+    agreed.resolve();
+    await time.pass(2 * minuteMs);
+    await schedule.stop("reloaded");
+    expect(reasons).toEqual(["reloaded"]);
+    expect(told).toEqual([]);
+  });
+
   test("a cycle that gave way comes again soon", async () => {
     const { time, agreed, ran, schedule } = scheduled({}, () =>
       Promise.resolve({ ...done, ok: false, stopped: "gave-way" }),
