@@ -154,6 +154,18 @@ test("so many that requests hold too many alive wait until one has ended; a stop
   for (const answer of answers.slice(1)) expect(await rejection(answer)).not.toBe("");
 });
 
+test("a stop and a new certificate in the same moment leave nothing that listens, whichever is first", async () => {
+  for (const stopIsFirst of [true, false]) {
+    const { listener, turn, ask } = start();
+    const [one, other] = stopIsFirst
+      ? [() => listener.stop(), turn]
+      : [turn, () => listener.stop()];
+    await Promise.all([one(), other()]);
+    await turn();
+    expect(await rejection(ask("/"))).not.toBe("");
+  }
+});
+
 test("where the kernel cannot be told, requests under way end, and the new certificate is served", async () => {
   const { listener, turn, served, hold, held } = start({ steering: () => Promise.resolve(null) });
   const { answer } = await hold();
