@@ -166,10 +166,11 @@ function checkedCertificates(text: string): readonly string[] {
 }
 
 function describe(pem: string, clock: Clock): string {
-  const { subject, subjectAltName, validFrom, validTo } = new X509Certificate(pem);
+  const { subject, subjectAltName, serialNumber, validFrom, validTo } = new X509Certificate(pem);
   const names = (subjectAltName ?? subject).replaceAll("\n", ", ").slice(0, 200);
   const now = clock.now();
   const isValid = Date.parse(validFrom) <= now && now <= Date.parse(validTo);
-  const state = isValid ? "valid" : "NOT VALID NOW; it is valid from " + validFrom;
-  return `http.tls: the certificate is for ${names}, ${state} until ${validTo}`;
+  const state = isValid ? "valid" : "NOT VALID NOW, valid";
+  const times = `from ${validFrom} until ${validTo}`;
+  return `http.tls: the certificate is for ${names}, serial ${serialNumber}, ${state} ${times}`;
 }
