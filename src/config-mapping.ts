@@ -70,6 +70,7 @@ export function httpOptions(config: Config): HttpOptions {
     relativeUrls: http.relativeUrls,
     secret: http.secret,
     headers: http.headers,
+    trustedProxies: http.trustedProxies,
     drainTimeoutMs: http.drainTimeoutMs,
     bodySilenceMs,
     deleteEnabled: storage.delete.enabled,

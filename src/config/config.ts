@@ -4,6 +4,7 @@
 import type { NameGlobs } from "../oci/index.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import type { DailyWindow } from "./time-window.ts";
+import type { TrustedProxies } from "./trusted-proxies.ts";
 
 export type LogLevel = "panic" | "fatal" | "error" | "warn" | "info" | "debug" | "trace";
 export type LogFormatter = "text" | "json" | "logstash";
@@ -62,6 +63,8 @@ export interface HttpConfig {
   readonly secret: string | null;
   /** Added to every response. Names and values are valid in HTTP. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** Our own: who may say for whom it asks. */
+  readonly trustedProxies: TrustedProxies;
   /** How long a stop waits for requests that are under way. */
   readonly drainTimeoutMs: number;
   readonly debug: {

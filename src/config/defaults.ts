@@ -23,6 +23,14 @@ const http: HttpConfig = {
   relativeUrls: false,
   secret: null,
   headers: {},
+  // Ours; the classic believes everybody. What runs on the same machine is usually a proxy.
+  trustedProxies: {
+    unix: true,
+    networks: [
+      { address: "127.0.0.0", bits: 8 },
+      { address: "::1", bits: 128 },
+    ],
+  },
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
   debug: { listen: null, prometheus: { enabled: false, path: "/metrics" } },

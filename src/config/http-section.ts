@@ -4,6 +4,7 @@ import type { HttpConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { listenAddressForm, parseTcpAddress } from "./listen-address.ts";
 import type { ListenAddress } from "./listen-address.ts";
+import { parseTrustedProxy, trustedProxiesOf, trustedProxyForm } from "./trusted-proxies.ts";
 import { isNotEnabled, notBuilt } from "./not-built.ts";
 import { duration, flag, healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
 
@@ -37,6 +38,13 @@ const headers = z.record(z.string(), headerLines.optional()).transform((raw, con
   }
   return result;
 });
+
+const trustedProxies = z
+  .preprocess(
+    (raw) => (typeof raw === "string" ? [raw] : raw),
+    z.array(scalar(trustedProxyForm, parseTrustedProxy)),
+  )
+  .transform(trustedProxiesOf);
 
 const prefix = scalar("a path such as /registry/", (value) => {
   if (/[\s?#%\\]|\/\/|\/\.\.?(?:\/|$)/.test(value)) return undefined;
@@ -99,6 +107,7 @@ export const httpSection = z
     relativeurls: flag.default(defaults.http.relativeUrls),
     secret: text.optional(),
     headers: headers.default(defaults.http.headers),
+    trustedproxies: trustedProxies.default(defaults.http.trustedProxies),
     draintimeout: duration.default(defaults.http.drainTimeoutMs),
     debug: debugWithMetrics.prefault({}),
     api: z.strictObject({ enabled: flag.default(defaults.http.api.enabled) }).prefault({}),
@@ -122,6 +131,7 @@ export const httpSection = z
       relativeUrls: raw.relativeurls,
       secret: raw.secret === undefined || raw.secret === "" ? null : raw.secret,
       headers: raw.headers,
+      trustedProxies: raw.trustedproxies,
       drainTimeoutMs: raw.draintimeout,
       debug: { listen: raw.debug.addr ?? null, prometheus: raw.debug.prometheus },
       api: raw.api,

@@ -111,6 +111,7 @@ http:
   relativeurls: true
   secret: s3cret
   headers: {X-One: [a, b], X-Two: c}
+  trustedproxies: [10.0.0.0/8, unix]
   draintimeout: 1m
   debug: {addr: "127.0.0.1:5001", prometheus: {enabled: true, path: /m}}
   api: {enabled: false}
@@ -149,6 +150,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
         relativeUrls: true,
         secret: "s3cret",
         headers: { "X-One": ["a", "b"], "X-Two": ["c"] },
+        trustedProxies: { unix: true, networks: [{ address: "10.0.0.0", bits: 8 }] },
         drainTimeoutMs: 60_000,
         debug: {
           listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 },
@@ -293,6 +295,10 @@ describe("wrong values name key, value, expectation and line", () => {
     ["http: {relativeurls: maybe}", 'http.relativeurls: "maybe" is not valid; expected true or'],
     ["http: {headers: {'X Y': [a]}}", 'http.headers.X Y: ["a"] is not valid; expected the name'],
     ['http: {headers: {X: ["a\\nb"]}}', "http.headers.X.0: "],
+    [
+      "http: {trustedproxies: [nginx]}",
+      'http.trustedproxies.0: "nginx" is not valid; expected an ad',
+    ],
     ["http: {draintimeout: soon}", 'http.draintimeout: "soon" is not valid; expected a duration'],
     ["http: 5", 'http: "5" is not valid; expected keys and values below it'],
     ["log: {level: loud}", 'log.level: "loud" is not valid; expected one of error, warn, info'],

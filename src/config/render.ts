@@ -11,6 +11,7 @@ import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
+import { formatTrustedProxies } from "./trusted-proxies.ts";
 
 const mask = "********";
 
@@ -58,6 +59,7 @@ function toClassic(config: Config): Record<string, unknown> {
       relativeurls: http.relativeUrls,
       secret: http.secret ?? "",
       headers: http.headers,
+      trustedproxies: formatTrustedProxies(http.trustedProxies),
       draintimeout: formatGoDuration(http.drainTimeoutMs),
       debug: {
         addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),

@@ -9,7 +9,8 @@ import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } f
 import { HttpError } from "./http-error.ts";
 import { answerNotified, forOrigin, nameActor, originOf } from "./notified.ts";
 import { type Asked, type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
-import { type Peer, plainAddress, remoteOf } from "./peer.ts";
+import { ClientAddresses } from "./client-address.ts";
+import type { Peer } from "./peer.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
@@ -40,15 +41,13 @@ export type Handler = (
 
 export function createHandler(parts: HandlerParts): Handler {
   const { env, api, common, log, clock, observer, pulls } = parts;
+  const clients = new ClientAddresses(env.options.trustedProxies);
   return async (request, peer, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
     const requestId = requestIdOf(request);
     const { path, query } = splitTarget(request.url);
-    const remoteAddress = peer === null ? "" : plainAddress(peer.address);
-    const remote = remoteOf(peer);
-    // Leases are the address's, without its port, which changes with every connection.
-    const caller = peer === null ? "unix" : remoteAddress;
+    const { address: remoteAddress, remote, caller } = clients.of(request.headers, peer);
     const fault = (error: unknown): void => {
       reportFault(parts.logger, error, { path, "http.request.id": requestId });
     };

@@ -15,6 +15,7 @@ export const defaultOptions: HttpOptions = {
   relativeUrls: false,
   secret: "s3cret",
   headers: { "X-Content-Type-Options": ["nosniff"] },
+  trustedProxies: { unix: false, networks: [] },
   drainTimeoutMs: 0,
   bodySilenceMs: 60_000,
   deleteEnabled: true,
