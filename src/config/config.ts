@@ -56,7 +56,7 @@ export interface HttpConfig {
   readonly listen: ListenAddress;
   /** Before `v2/`: begins and ends with "/"; "/" for none. */
   readonly prefix: string;
-  /** Scheme and authority of the URLs in answers, without a slash at the end; null: the request's. */
+  /** What the URLs in answers begin with, without a slash at the end; null: what the request says. */
   readonly host: string | null;
   readonly relativeUrls: boolean;
   /** Signs upload states; null: not given. Never log it. */

@@ -55,7 +55,14 @@ const prefix = scalar("a path such as /registry/", (value) => {
 const host = z.unknown().transform((raw, context): string | null => {
   if (raw === "") return null;
   const url = typeof raw === "string" ? URL.parse(raw) : null;
-  if (url !== null && /^https?:$/.test(url.protocol) && url.host !== "") return url.origin;
+  if (url !== null && /^https?:$/.test(url.protocol) && url.host !== "") {
+    const directory = url.pathname.slice(0, url.pathname.lastIndexOf("/") + 1);
+    if (directory === url.pathname) return url.origin + directory.replace(/\/+$/, "");
+    // As a browser reads a link to a sibling: the classic, too, takes what comes before.
+    const warning = `ends without a slash, so "${url.pathname.slice(directory.length)}" is no part of it`;
+    context.issues.push(healingIssue(raw, { warning, readAs: url.origin + directory }));
+    return z.NEVER;
+  }
   const form = "expected a URL such as https://registry.example.com";
   if (typeof raw === "string" && !raw.includes("://")) {
     // The classic, too, takes the request's own host then.

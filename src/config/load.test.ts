@@ -228,6 +228,7 @@ describe("warnings", () => {
     ["log: {reportcaller: true}", "log.reportcaller"],
     ["http: {draintimeout: 60}", "nanoseconds"],
     ["http: {host: registry.example.com}", "http.host"],
+    ["http: {host: 'https://x.example.com/a/b'}", "ends without a slash"],
     ["nothing: 1", "nothing is not a known key"],
     ["http: {addr: ':1', addr: ':2'}", "more than once"],
     ["validation: {manifests: {urls: {alow: []}}}", "validation.manifests.urls.alow"],

@@ -46,6 +46,13 @@ gc: {grace: 90m}
     });
   });
 
+  test.each(["https://x", "https://x/a/b/"])("http.host %s is read back as the same", (host) => {
+    const { config } = load(`version: 0.1\nstorage: inmemory\nhttp: {host: "${host}"}`);
+    const again = load(renderConfig(config));
+    expect(again.config.http.host).toBe(host.replace(/\/$/, ""));
+    expect(again.warnings).toEqual([]);
+  });
+
   test("secrets are masked", () => {
     const { config } = load(`version: 0.1
 storage: inmemory

@@ -35,6 +35,12 @@ function masked(value: unknown): unknown {
   );
 }
 
+/** Read back, a path counts up to its last slash. */
+function hostToClassic(host: string | null): string {
+  if (host === null) return "";
+  return URL.parse(host)?.pathname === "/" ? host : `${host}/`;
+}
+
 function isSection(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -55,7 +61,7 @@ function toClassic(config: Config): Record<string, unknown> {
       addr: formatListenAddress(http.listen),
       net: http.listen.kind,
       prefix: http.prefix,
-      host: http.host ?? "",
+      host: hostToClassic(http.host),
       relativeurls: http.relativeUrls,
       secret: http.secret ?? "",
       headers: http.headers,

@@ -127,6 +127,8 @@ export interface StartOptions {
   /** The first request that has to be answered, /v2/ by default. */
   readonly firstPath?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it listens, when that is no port: the first request goes there. */
+  readonly socket?: string;
 }
 
 /** Starts a server and waits for its first answer. Throws with its log when it ends before that. */
@@ -159,7 +161,7 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
   const url = `http://${options.host}`;
   const firstUrl = url + (options.firstPath ?? "/v2/");
   for (;;) {
-    const status = await statusOf(firstUrl);
+    const status = await statusOf(firstUrl, options.socket);
     if (status === 200) break;
     if (child.pid === undefined) await exited;
     if (state.exitCode !== null) {
@@ -185,9 +187,11 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
 }
 
 /** Null while nothing listens there. */
-async function statusOf(url: string): Promise<number | null> {
+async function statusOf(url: string, socket?: string): Promise<number | null> {
   try {
-    const response = await fetch(url, { keepalive: false, headers: { Accept: acceptAll } });
+    const through = socket === undefined ? {} : { unix: socket };
+    const headers = { Accept: acceptAll };
+    const response = await fetch(url, { keepalive: false, headers, ...through });
     await response.arrayBuffer();
     return response.status;
   } catch {
