@@ -5,7 +5,7 @@ import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { diskWatchOf } from "./compose-pressure.ts";
 import { pullLogOf, retentionOf } from "./compose-retention.ts";
-import { boundsOf, serviceOptions } from "./config-mapping.ts";
+import { boundsOf, contentBounds, serviceOptions } from "./config-mapping.ts";
 import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
@@ -17,6 +17,7 @@ import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
 import type { DiskWatch } from "./pressure/index.ts";
 import { auditTo } from "./registry/audit.ts";
+import { ContentLimits } from "./registry/content-limits.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
@@ -45,6 +46,8 @@ export interface OpenRoot {
   readonly storage: Storage;
   readonly locks: DigestLocks;
   readonly services: RegistryServices;
+  /** How large what is pushed may be: can be replaced. */
+  readonly content: ContentLimits;
   readonly follower: TreeFollower;
   readonly collector: Collector;
   readonly usage: UsageReports;
@@ -249,6 +252,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   });
   const watch = diskWatchOf(config, { index, storage, rootDirectory, clock }, logTo(logger));
   const pulls = pullLogOf(config, { index, clock, reports });
+  const content = new ContentLimits(contentBounds(config));
   const services = createRegistry({
     index,
     storage,
@@ -261,6 +265,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
     bounds: boundsOf(config),
+    content,
     loadLine: watch ?? unboundedLoad,
     audit: auditTo(logger),
     options: serviceOptions(config),
@@ -286,6 +291,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     storage,
     locks,
     services,
+    content,
     follower,
     collector,
     usage,

@@ -8,10 +8,10 @@ import { pressureOn } from "./compose-pressure.ts";
 import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
 import { reindexProgress, scrubOf, verifyRoot } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
-import { httpOptions, scheduleOptions } from "./config-mapping.ts";
+import { httpOptions, limitsOptions, scheduleOptions } from "./config-mapping.ts";
 import { CollectionSchedule, parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
 import { notifierOf, type Observed, observe } from "./compose-observed.ts";
-import { type RunningServer, startServer } from "./http/index.ts";
+import { Limits, type RunningServer, startServer } from "./http/index.ts";
 import type { Logger, Logs } from "./observability/index.ts";
 import {
   type Asker,
@@ -77,6 +77,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
   const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
+  const limits = new Limits(limitsOptions(config));
   let server: RunningServer | null = null;
   const notifier = notifierOf(config, root, logger);
   try {
@@ -86,6 +87,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
       ...observedParts(observed, logs),
       registry: root.services,
       options: httpOptions(config),
+      limits,
       access: await composeAccess({ ...root, config, logger }),
       api: config.http.api.enabled ? api.parts : null,
       ...(config.notifications.length === 0 ? {} : { pulls: notifier }),

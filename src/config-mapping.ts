@@ -1,7 +1,8 @@
 // What the rooms want to know of the configuration, in their own terms.
 import type { Config } from "./config/index.ts";
 import type { ScheduleOptions } from "./gc/index.ts";
-import { bodySilenceMs, type HttpOptions } from "./http/index.ts";
+import { bodySilenceMs, type HttpOptions, type LimitsOptions } from "./http/index.ts";
+import type { ContentBounds } from "./registry/content-limits.ts";
 import { Bounds } from "./registry/bounds.ts";
 import type { ManifestValidation, ServiceOptions } from "./registry/services.ts";
 
@@ -72,10 +73,32 @@ export function httpOptions(config: Config): HttpOptions {
     headers: http.headers,
     trustedProxies: http.trustedProxies,
     drainTimeoutMs: http.drainTimeoutMs,
+    headerMs: http.limits.headerMs,
     bodySilenceMs,
     deleteEnabled: storage.delete.enabled,
     readOnly: storage.maintenance.readOnly.enabled,
     catalogEntriesMax: config.catalog.maxEntries,
     tagsMax: config.tags.maxTags,
   };
+}
+
+export function limitsOptions({ http }: Config): LimitsOptions {
+  const { limits } = http;
+  const { logins, slow } = limits;
+  return {
+    address: limits.address,
+    user: limits.user,
+    logins: logins.failuresMax === 0 ? null : logins,
+    // Whoever sends nothing at all is given up in any case.
+    slow: { bytesPerSecondMin: slow.bytesPerSecondMin ?? 1, graceMs: slow.graceMs },
+    idleMs: limits.idleMs,
+    manifestBytesMax: limits.manifestBytesMax,
+    tagParametersMax: limits.tagParametersMax,
+  };
+}
+
+export function contentBounds({ http }: Config): ContentBounds {
+  const { blobBytesMax, manifestBytesMax, referencesMax, nestingMax, sessionsMax } = http.limits;
+  const manifest = { referencesMax, nestingMax };
+  return { blobBytesMax, manifestBytesMax, manifest, sessionsMax };
 }

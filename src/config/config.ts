@@ -52,6 +52,36 @@ export interface StorageConfig {
   };
 }
 
+/** Null: as much as it likes. */
+export interface ClientLimitsConfig {
+  /** More than 0, both. */
+  readonly requests: { readonly perSecond: number; readonly burst: number } | null;
+  readonly uploadsMax: number | null;
+  readonly receiveBytesPerSecond: number | null;
+  readonly sendBytesPerSecond: number | null;
+}
+
+export interface LimitsConfig {
+  readonly address: ClientLimitsConfig;
+  readonly user: ClientLimitsConfig;
+  /** `failuresMax` 0: any number. */
+  readonly logins: { readonly failuresMax: number; readonly windowMs: number };
+  /** Of a connection's first request, at most 255 s; 0: any time. */
+  readonly headerMs: number;
+  /** Between requests; 0: any time. */
+  readonly idleMs: number;
+  /** Of bodies. Without a least rate, only of silence. */
+  readonly slow: { readonly bytesPerSecondMin: number | null; readonly graceMs: number };
+  readonly blobBytesMax: number | null;
+  readonly manifestBytesMax: number;
+  readonly referencesMax: number;
+  /** Of the JSON of a manifest. */
+  readonly nestingMax: number;
+  readonly tagParametersMax: number;
+  /** Open uploads of one repository. */
+  readonly sessionsMax: number | null;
+}
+
 export interface HttpConfig {
   readonly listen: ListenAddress;
   /** Before `v2/`: begins and ends with "/"; "/" for none. */
@@ -71,6 +101,8 @@ export interface HttpConfig {
     readonly listen: ListenAddress | null;
     readonly prometheus: { readonly enabled: boolean; readonly path: string };
   };
+  /** Our own. */
+  readonly limits: LimitsConfig;
   /** Our own: the JSON API under `api/v1/`. */
   readonly api: { readonly enabled: boolean };
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { HttpConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
+import { limitsSection } from "./limits-section.ts";
 import { listenAddressForm, parseTcpAddress } from "./listen-address.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { parseTrustedProxy, trustedProxiesOf, trustedProxyForm } from "./trusted-proxies.ts";
@@ -118,6 +119,7 @@ export const httpSection = z
     draintimeout: duration.default(defaults.http.drainTimeoutMs),
     debug: debugWithMetrics.prefault({}),
     api: z.strictObject({ enabled: flag.default(defaults.http.api.enabled) }).prefault({}),
+    limits: limitsSection,
     tls: notBuilt("http.tls"),
     // HTTP/1.1 is all that is spoken here, so switching HTTP/2 off is what is done anyway.
     http2: z.strictObject({ disabled: flag.optional() }).optional(),
@@ -141,6 +143,7 @@ export const httpSection = z
       trustedProxies: raw.trustedproxies,
       drainTimeoutMs: raw.draintimeout,
       debug: { listen: raw.debug.addr ?? null, prometheus: raw.debug.prometheus },
+      limits: raw.limits,
       api: raw.api,
     };
   });

@@ -157,6 +157,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
           prometheus: { enabled: true, path: "/m" },
         },
         api: { enabled: false },
+        limits: defaults.http.limits,
       },
       health: {
         storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 },

@@ -7,6 +7,7 @@ import type { TcpCheckConfig } from "./config.ts";
 import { accessToClassic } from "./render-access.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
+import { limitsToClassic } from "./limits-section.ts";
 import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
@@ -71,6 +72,7 @@ function toClassic(config: Config): Record<string, unknown> {
         addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
         prometheus: http.debug.prometheus,
       },
+      limits: limitsToClassic(http.limits),
       api: http.api,
     },
     health: healthToClassic(health),

@@ -1,6 +1,8 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
+import { limitOf } from "./limits/refusal.ts";
+import { pacedReply } from "./limits/paced-body.ts";
 import type { Api, ApiOutcome, ApiRequest } from "./api/index.ts";
 import { authorize } from "./authorize.ts";
 import type { Call, Env } from "./context.ts";
@@ -10,7 +12,7 @@ import { HttpError } from "./http-error.ts";
 import { answerNotified, forOrigin, nameActor, originOf } from "./notified.ts";
 import { type Asked, type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
 import { ClientAddresses } from "./client-address.ts";
-import type { Peer } from "./peer.ts";
+import type { Connection } from "./connection.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
@@ -35,37 +37,41 @@ export interface HandlerParts {
 /** @param isApiPath the path that the client wrote is one of the API's. */
 export type Handler = (
   request: Request,
-  peer: Peer | null,
+  connection: Connection,
   isApiPath?: boolean,
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
   const { env, api, common, log, clock, observer, pulls } = parts;
   const clients = new ClientAddresses(env.options.trustedProxies);
-  return async (request, peer, isApiPath = false) => {
+  return async (request, connection, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
     const requestId = requestIdOf(request);
     const { path, query } = splitTarget(request.url);
-    const { address: remoteAddress, remote, caller } = clients.of(request.headers, peer);
+    const { address: remoteAddress, remote, caller } = clients.of(request.headers, connection.peer);
     const fault = (error: unknown): void => {
       reportFault(parts.logger, error, { path, "http.request.id": requestId });
     };
+    const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true;
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;
     let reply: Reply;
     if (isApi) {
-      const asked = { request, path, query, caller, remote, requestId, isAsWritten: isApiPath };
+      const from = { caller, remote, visitor };
+      const asked = { request, path, query, ...from, requestId, isAsWritten: isApiPath };
       const outcome = await answerApi({ api, env, pulls }, asked);
       ({ reply, failure, user } = outcome);
+      if (failure !== null) tellLimit(observer, outcome.error);
       if (failure?.kind === "fault") fault(outcome.error);
     } else {
       try {
+        visitor?.enter(request.body !== null);
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-        const call = { request, path, query, caller, grant: null };
+        const call = { request, path, query, caller, grant: null, visitor };
         const asked = { call, route };
         if (pulls !== null) {
           const from = { requestId, remote };
@@ -74,7 +80,11 @@ export function createHandler(parts: HandlerParts): Handler {
           ));
         } else if (env.access === null) reply = await handleV2(env, call, route);
         else ({ reply, user } = await answerGuarded(env, asked));
+        if (visitor?.isSendingPaced === true && isDownload(route, request, reply)) {
+          reply = await pacedReply(reply, visitor);
+        }
       } catch (error) {
+        tellLimit(observer, error);
         failure = failureOf(error);
         reply = failure.reply;
         if (error instanceof HttpError) ({ user } = error);
@@ -105,6 +115,7 @@ export function createHandler(parts: HandlerParts): Handler {
       timeMs: clock.now(),
       durationMs,
     });
+    connection.answering(reply);
     return toResponse(reply, askedBy(request, requestId), common);
   };
 }
@@ -125,12 +136,24 @@ async function answerGuarded(
   const { access } = env;
   if (access === null) return { reply: await handleV2(env, call, route), user: null };
   const { request, query } = call;
-  if (isTokenPath(env, call.path)) return { reply: await issueToken(access, call), user: null };
-  const grant = await authorize(env, access, { request, query, route });
+  if (isTokenPath(env, call.path)) {
+    return { reply: await issueToken(env, access, call), user: null };
+  }
+  const grant = await authorize(env, access, { request, query, route, caller: call.caller });
   const user = grant?.user ?? null;
+  call.visitor?.identify(user);
   nameActor(user);
   const reply = await handleV2(env, { ...call, caller: user ?? call.caller, grant }, route);
   return { reply, user };
+}
+
+function tellLimit(observer: RequestObserver | null, error: unknown): void {
+  const limit = limitOf(error);
+  if (limit !== null) observer?.refused?.(limit);
+}
+
+function isDownload(route: Route, { method }: Request, { status }: Reply): boolean {
+  return route.kind === "blob" && method === "GET" && (status === 200 || status === 206);
 }
 
 function refuseWhileUnhealthy(health: HealthChecks): void {

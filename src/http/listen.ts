@@ -12,10 +12,13 @@ export interface Listener {
   /** By path as the client wrote it, before dot segments are resolved; the rest goes to `fetch`. */
   readonly routes?: Readonly<Record<string, Answer>>;
   readonly error: (error: Error) => Response;
+  /** For the first header of a connection; absent or 0: as long as it takes. At most 255. */
+  readonly headerSeconds?: number;
 }
 
 const limits = {
-  // The runtime's idle timeout is a minimum rate, which would cut off slow but honest clients.
+  // Beyond a header the runtime's idle timeout is a minimum rate, which would cut off slow but honest
+  // clients: connection.ts sets it while a request is answered.
   idleTimeout: 0,
   // Blobs have no bound of their own; manifests are bounded where they are read.
   maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -46,7 +49,7 @@ async function listenTcp(
 ): Promise<Listening> {
   const { hostname, port } = on;
   // Said aloud, because without development mode the runtime shares the port with any other server.
-  const options = { ...limits, ...listener, port, reusePort: false };
+  const options = { ...limits, ...handlersOf(listener), port, reusePort: false };
   if (hostname !== null) return Bun.serve({ ...options, hostname });
   try {
     return Bun.serve({ ...options, hostname: "::" });
@@ -57,6 +60,10 @@ async function listenTcp(
   }
 }
 
+function handlersOf({ headerSeconds = 0, ...handlers }: Listener) {
+  return { ...handlers, idleTimeout: headerSeconds };
+}
+
 /** Listens on a unix socket; one that a killed server left behind is removed first. */
 async function listenUnix(path: string, listener: Listener): Promise<Listening> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) {
@@ -65,7 +72,7 @@ async function listenUnix(path: string, listener: Listener): Promise<Listening> 
   }
   // The types know no idleTimeout on unix sockets; the runtime does, with a default that cuts
   // clients off.
-  const options: object = { ...limits, ...listener, unix: path };
+  const options: object = { ...limits, ...handlersOf(listener), unix: path };
   return Bun.serve(options as Bun.Serve.Options<undefined>);
 }
 

@@ -6,9 +6,12 @@ import type { Registry } from "../registry/registry.ts";
 import { Api } from "./api/index.ts";
 import type { ApiParts } from "./api/ports.ts";
 import type { Access, Env } from "./context.ts";
+import { Connection } from "./connection.ts";
 import { failureOf } from "./error-response.ts";
-import { createHandler, type Handler } from "./handler.ts";
+import { createHandler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
+import { Limits } from "./limits/limits.ts";
+import { noLimits } from "./limits/options.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
 import type {
@@ -33,6 +36,8 @@ export interface ServerParts {
   readonly logger: Logger;
   readonly accessLog: AccessLog;
   readonly clock: Clock;
+  /** Absent: there are none. */
+  readonly limits?: Limits;
   /** Absent: nobody counts. */
   readonly observer?: RequestObserver;
   /** Absent: nobody is to be notified. */
@@ -63,6 +68,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     uploadState: new UploadState(options.secret),
     received: (bytes) => parts.observer?.received(bytes),
     access: parts.access,
+    limits: parts.limits ?? new Limits(noLimits),
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
   const handle = createHandler({
@@ -77,10 +83,15 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     pulls: parts.pulls ?? null,
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
-  const answer: Handler = (request, peer, isApiPath) =>
-    probes.answer(request) ?? handle(request, peer, isApiPath);
+  const answer = (isApiPath: boolean): Listener["fetch"] => {
+    return (request, server) => {
+      const connection = new Connection(request, server, env.limits.options.idleMs);
+      return probes.answer(request) ?? handle(request, connection, isApiPath);
+    };
+  };
   const listener: Listener = {
     ...answersOf(api, answer),
+    headerSeconds: Math.ceil((options.headerMs ?? 0) / 1000),
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);
@@ -100,11 +111,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
  * path is what the client wrote, and only the runtime's routes tell that. (They have signs of their own: a
  * prefix with one of those is not told apart.)
  */
-function answersOf(api: Api | null, handle: Handler): Pick<Listener, "fetch" | "routes"> {
-  const answer =
-    (isApiPath: boolean): Listener["fetch"] =>
-    (request, server) =>
-      handle(request, server.requestIP(request), isApiPath);
+function answersOf(
+  api: Api | null,
+  answer: (isApiPath: boolean) => Listener["fetch"],
+): Pick<Listener, "fetch" | "routes"> {
   if (api === null || !/^[\w./~-]+$/.test(api.base)) return { fetch: answer(true) };
   return {
     fetch: answer(false),
