@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import type { Access, AccessEntry, HttpOptions, LogFields } from "../../src/http/index.ts";
 import { type RunningServer, startServer } from "../../src/http/index.ts";
+import type { ServerParts } from "../../src/http/server.ts";
 import { type Digest, digestOf, mediaTypes } from "../../src/oci/index.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 
@@ -50,6 +51,7 @@ export async function startHarness(
   factory: RegistryFactory,
   options: Partial<HttpOptions> = {},
   access: Access | null = null,
+  more: Pick<ServerParts, "limits" | "observer"> = {},
 ): Promise<Harness> {
   const lines: LoggedLine[] = [];
   const accesses: AccessEntry[] = [];
@@ -67,6 +69,7 @@ export async function startHarness(
     logger: { info: log("info"), warn: log("warn"), error: log("error"), enabled: () => true },
     accessLog: { write: (entry) => accesses.push(entry) },
     clock: { now: () => 1_700_000_000_000 },
+    ...more,
   });
   const origin = `http://127.0.0.1:${server.port}`;
   const ask = (path: string, init?: RequestInit) => {
