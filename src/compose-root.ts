@@ -46,8 +46,6 @@ export interface OpenRoot {
   readonly storage: Storage;
   readonly locks: DigestLocks;
   readonly services: RegistryServices;
-  /** How large what is pushed may be: can be replaced. */
-  readonly content: ContentLimits;
   readonly follower: TreeFollower;
   readonly collector: Collector;
   readonly usage: UsageReports;
@@ -231,11 +229,16 @@ async function catchUpAsFits(follower: TreeFollower, logger: Logger): Promise<vo
   }
 }
 
+function treeOf(config: Config, rootDirectory: string | null): OpenRoot["tree"] {
+  return rootDirectory === null
+    ? null
+    : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
+}
+
 function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   const { index, renewable, storage, lock, rootDirectory } = owned;
   const clock = systemClock;
-  const tree =
-    rootDirectory === null ? null : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
+  const tree = treeOf(config, rootDirectory);
   const reports = reportsTo(logger);
   const locks = new KeyedLocks<Digest>();
   const follower = new TreeFollower({ index, storage, reports });
@@ -252,7 +255,6 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   });
   const watch = diskWatchOf(config, { index, storage, rootDirectory, clock }, logTo(logger));
   const pulls = pullLogOf(config, { index, clock, reports });
-  const content = new ContentLimits(contentBounds(config));
   const services = createRegistry({
     index,
     storage,
@@ -265,7 +267,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
     bounds: boundsOf(config),
-    content,
+    content: new ContentLimits(contentBounds(config)),
     loadLine: watch ?? unboundedLoad,
     audit: auditTo(logger),
     options: serviceOptions(config),
@@ -291,7 +293,6 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     storage,
     locks,
     services,
-    content,
     follower,
     collector,
     usage,

@@ -73,7 +73,6 @@ export function httpOptions(config: Config): HttpOptions {
     headers: http.headers,
     trustedProxies: http.trustedProxies,
     drainTimeoutMs: http.drainTimeoutMs,
-    headerMs: http.limits.headerMs,
     bodySilenceMs,
     deleteEnabled: storage.delete.enabled,
     readOnly: storage.maintenance.readOnly.enabled,

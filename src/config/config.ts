@@ -66,9 +66,7 @@ export interface LimitsConfig {
   readonly user: ClientLimitsConfig;
   /** `failuresMax` 0: any number. */
   readonly logins: { readonly failuresMax: number; readonly windowMs: number };
-  /** Of a connection's first request, at most 255 s; 0: any time. */
-  readonly headerMs: number;
-  /** Between requests; 0: any time. */
+  /** Of a connection between two requests, at most 255 s; 0: for ever. */
   readonly idleMs: number;
   /** Of bodies. Without a least rate, only of silence. */
   readonly slow: { readonly bytesPerSecondMin: number | null; readonly graceMs: number };

@@ -31,8 +31,6 @@ const clientLimits: LimitsConfig = {
   user: unlimited,
   // A program with an old password notices; a password of six letters lasts for centuries.
   logins: { failuresMax: 20, windowMs: 5 * minute },
-  // A header is one packet or two.
-  headerMs: 30 * second,
   // Longer than a client pauses within a push.
   idleMs: 3 * minute,
   // A tenth of a modem. Long enough for a network that is switched over, or a laptop's nap.

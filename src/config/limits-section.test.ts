@@ -17,7 +17,7 @@ describe("http.limits", () => {
       address: {requests: 100, burst: 300, uploads: 4, receive: 10MB/s, send: 20MiB},
       user: {requests: 10, uploads: 2, receive: 0, send: 1kB},
       logins: {failures: 5, window: 1m},
-      headertimeout: 10s, idletimeout: 1m, minrate: 10kB, grace: 30s,
+      idletimeout: 1m, minrate: 10kB, grace: 30s,
       blobsize: 20GB, manifestsize: 1MiB, references: 500, nesting: 20, tags: 10, sessions: 7}`);
     expect(limits).toEqual({
       address: {
@@ -33,7 +33,6 @@ describe("http.limits", () => {
         sendBytesPerSecond: 1_000,
       },
       logins: { failuresMax: 5, windowMs: 60_000 },
-      headerMs: 10_000,
       idleMs: 60_000,
       slow: { bytesPerSecondMin: 10_000, graceMs: 30_000 },
       blobBytesMax: 20_000_000_000,
@@ -50,12 +49,12 @@ describe("http.limits", () => {
     expect(load("{}")).toEqual(defaults.http.limits);
     expect(
       load(
-        "{address: {requests: 0}, logins: {failures: 0}, headertimeout: 0, minrate: 0, blobsize: 0, sessions: 0}",
+        "{address: {requests: 0}, logins: {failures: 0}, idletimeout: 0, minrate: 0, blobsize: 0, sessions: 0}",
       ),
     ).toMatchObject({
       address: { requests: null },
       logins: { failuresMax: 0 },
-      headerMs: 0,
+      idleMs: 0,
       slow: { bytesPerSecondMin: null },
       blobBytesMax: null,
       sessionsMax: null,
@@ -66,8 +65,8 @@ describe("http.limits", () => {
     ["{address: {requests: -1}}", "http.limits.address.requests"],
     ["{user: {burst: 5}}", 'http.limits.user.burst: "5" is not valid; expected 0, or requests'],
     ["{address: {send: fast}}", 'send: "fast" is not valid; expected bytes a second such as 20MB'],
-    ["{headertimeout: 256s}", "expected a duration from 1s to 255s"],
-    ["{headertimeout: 500ms}", "expected a duration from 1s to 255s"],
+    ["{idletimeout: 256s}", "expected a duration from 1s to 255s"],
+    ["{idletimeout: 500ms}", "expected a duration from 1s to 255s"],
     ["{grace: 0}", "http.limits.grace"],
     ["{manifestsize: 5MiB}", "expected an amount of bytes from 1kB to 4MiB"],
     ["{references: 10001}", "expected a whole number from 1 to 10000"],

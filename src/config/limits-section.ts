@@ -12,7 +12,7 @@ const { limits } = defaults.http;
 /** How many seconds of requests may come at once where nothing else is said. */
 const burstSeconds = 5;
 /** The runtime's timer knows no more. */
-const headerMsMax = 255_000;
+const idleMsMax = 255_000;
 
 /** Null: 0, which is no limit. */
 const rate = scalar("bytes a second such as 20MB or 512KiB, or 0 for no limit", (value) => {
@@ -41,11 +41,11 @@ const manifestSize = scalar(
   },
 );
 
-const headerTimeout = duration.refine((ms) => ms === 0 || (ms >= 1_000 && ms <= headerMsMax), {
+const idleTimeout = duration.refine((ms) => ms === 0 || (ms >= 1_000 && ms <= idleMsMax), {
   message: "a duration from 1s to 255s, or 0s for no limit",
 });
 
-const client = z
+const clientLimits = z
   .strictObject({
     requests: count.default(null),
     burst: count.default(null),
@@ -71,16 +71,15 @@ const client = z
 
 export const limitsSection = z
   .strictObject({
-    address: client,
-    user: client,
+    address: clientLimits,
+    user: clientLimits,
     logins: z
       .strictObject({
         failures: natural.default(limits.logins.failuresMax),
         window: interval.default(limits.logins.windowMs),
       })
       .prefault({}),
-    headertimeout: headerTimeout.default(limits.headerMs),
-    idletimeout: duration.default(limits.idleMs),
+    idletimeout: idleTimeout.default(limits.idleMs),
     minrate: rate.default(limits.slow.bytesPerSecondMin),
     grace: interval.default(limits.slow.graceMs),
     blobsize: size.default(limits.blobBytesMax),
@@ -97,7 +96,6 @@ export const limitsSection = z
       address: raw.address,
       user: raw.user,
       logins: { failuresMax: failures, windowMs: window },
-      headerMs: raw.headertimeout,
       idleMs: raw.idletimeout,
       slow: { bytesPerSecondMin: raw.minrate, graceMs: raw.grace },
       blobBytesMax: raw.blobsize,
@@ -118,7 +116,6 @@ export function limitsToClassic(config: LimitsConfig): Record<string, unknown> {
       failures: config.logins.failuresMax,
       window: formatGoDuration(config.logins.windowMs),
     },
-    headertimeout: formatGoDuration(config.headerMs),
     idletimeout: formatGoDuration(config.idleMs),
     minrate: sizeOrZero(config.slow.bytesPerSecondMin),
     grace: formatGoDuration(config.slow.graceMs),

@@ -42,7 +42,7 @@ export type Handler = (
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, api, common, log, clock, observer, pulls } = parts;
+  const { env, api, common, log, logger, clock, observer, pulls } = parts;
   const clients = new ClientAddresses(env.options.trustedProxies);
   return async (request, connection, isApiPath = false) => {
     const begunMs = performance.now();
@@ -50,8 +50,9 @@ export function createHandler(parts: HandlerParts): Handler {
     const requestId = requestIdOf(request);
     const { path, query } = splitTarget(request.url);
     const { address: remoteAddress, remote, caller } = clients.of(request.headers, connection.peer);
-    const fault = (error: unknown): void => {
-      reportFault(parts.logger, error, { path, "http.request.id": requestId });
+    const failed = (error: unknown, { kind }: Failure): void => {
+      tellLimit(observer, error);
+      if (kind === "fault") reportFault(logger, error, { path, "http.request.id": requestId });
     };
     const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true;
@@ -64,8 +65,7 @@ export function createHandler(parts: HandlerParts): Handler {
       const asked = { request, path, query, ...from, requestId, isAsWritten: isApiPath };
       const outcome = await answerApi({ api, env, pulls }, asked);
       ({ reply, failure, user } = outcome);
-      if (failure !== null) tellLimit(observer, outcome.error);
-      if (failure?.kind === "fault") fault(outcome.error);
+      if (failure !== null) failed(outcome.error, failure);
     } else {
       try {
         visitor?.enter(request.body !== null);
@@ -73,22 +73,14 @@ export function createHandler(parts: HandlerParts): Handler {
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
         const call = { request, path, query, caller, grant: null, visitor };
         const asked = { call, route };
-        if (pulls !== null) {
-          const from = { requestId, remote };
-          ({ reply, user } = await answerNotified({ env, call, route, pulls }, from, () =>
-            answerGuarded(env, asked),
-          ));
-        } else if (env.access === null) reply = await handleV2(env, call, route);
-        else ({ reply, user } = await answerGuarded(env, asked));
-        if (visitor?.isSendingPaced === true && isDownload(route, request, reply)) {
-          reply = await pacedReply(reply, visitor);
-        }
+        const isPlain = pulls === null && env.access === null && visitor === null;
+        if (isPlain) reply = await handleV2(env, call, route);
+        else ({ reply, user } = await answerWatched(parts, asked, { requestId, remote }));
       } catch (error) {
-        tellLimit(observer, error);
         failure = failureOf(error);
         reply = failure.reply;
         if (error instanceof HttpError) ({ user } = error);
-        if (failure.kind === "fault") fault(error);
+        failed(error, failure);
       }
     }
     const durationMs = performance.now() - begunMs;
@@ -126,6 +118,25 @@ function answerApi(
 ): Promise<ApiOutcome> {
   if (pulls === null) return api.answer(asked);
   return forOrigin(originOf(env, asked), () => api.answer(asked));
+}
+
+/** Where somebody is to be notified, not everybody may do everything, or what clients use is counted. */
+async function answerWatched(
+  { env, pulls }: HandlerParts,
+  asked: { readonly call: Call; readonly route: Route },
+  from: { readonly requestId: string; readonly remote: string },
+): Promise<{ readonly reply: Reply; readonly user: string | null }> {
+  const { call, route } = asked;
+  const { visitor, request } = call;
+  const answer = () => answerGuarded(env, asked);
+  const { reply, user } =
+    pulls === null
+      ? await answer()
+      : await answerNotified({ env, call, route, pulls }, from, answer);
+  if (visitor?.isSendingPaced !== true || !isDownload(route, request, reply)) {
+    return { reply, user };
+  }
+  return { reply: await pacedReply(reply, visitor), user };
 }
 
 /** Where not everybody may do everything, or somebody is to be notified. */

@@ -12,13 +12,13 @@ export interface Listener {
   /** By path as the client wrote it, before dot segments are resolved; the rest goes to `fetch`. */
   readonly routes?: Readonly<Record<string, Answer>>;
   readonly error: (error: Error) => Response;
-  /** For the first header of a connection; absent or 0: as long as it takes. At most 255. */
-  readonly headerSeconds?: number;
+  /** Between two requests of a connection, at most 255; absent or 0: for ever. */
+  readonly idleSeconds?: number;
 }
 
 const limits = {
-  // Beyond a header the runtime's idle timeout is a minimum rate, which would cut off slow but honest
-  // clients: connection.ts sets it while a request is answered.
+  // While a body is on its way the runtime's idle timeout is a minimum rate, which would cut off slow but
+  // honest clients: connection.ts sets it to what fits.
   idleTimeout: 0,
   // Blobs have no bound of their own; manifests are bounded where they are read.
   maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -60,8 +60,8 @@ async function listenTcp(
   }
 }
 
-function handlersOf({ headerSeconds = 0, ...handlers }: Listener) {
-  return { ...handlers, idleTimeout: headerSeconds };
+function handlersOf({ idleSeconds = 0, ...handlers }: Listener) {
+  return { ...handlers, idleTimeout: idleSeconds };
 }
 
 /** Listens on a unix socket; one that a killed server left behind is removed first. */

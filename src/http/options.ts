@@ -42,8 +42,6 @@ export interface HttpOptions {
   readonly trustedProxies: TrustedProxies;
   /** `http.draintimeout`: how long a stop waits for requests under way; 0: not at all. */
   readonly drainTimeoutMs: number;
-  /** `http.limits.headertimeout`, at most 255 s; absent or 0: a header may take any time. */
-  readonly headerMs?: number;
   /** Usually `bodySilenceMs`. */
   readonly bodySilenceMs: number;
   /** `storage.delete.enabled`. */

@@ -6,7 +6,7 @@ import type { Registry } from "../registry/registry.ts";
 import { Api } from "./api/index.ts";
 import type { ApiParts } from "./api/ports.ts";
 import type { Access, Env } from "./context.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type ConnectionTimes } from "./connection.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler } from "./handler.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
@@ -85,13 +85,13 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const probes = new Probes(parts.readiness ?? alwaysReady);
   const answer = (isApiPath: boolean): Listener["fetch"] => {
     return (request, server) => {
-      const connection = new Connection(request, server, env.limits.options.idleMs);
+      const connection = new Connection(request, server, timesOf(env));
       return probes.answer(request) ?? handle(request, connection, isApiPath);
     };
   };
   const listener: Listener = {
     ...answersOf(api, answer),
-    headerSeconds: Math.ceil((options.headerMs ?? 0) / 1000),
+    idleSeconds: Math.ceil(env.limits.options.idleMs / 1000),
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);
@@ -104,6 +104,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       return serving.stop();
     },
   };
+}
+
+function timesOf({ limits, options }: Env): ConnectionTimes {
+  const { idleMs, slow } = limits.options;
+  return { idleMs, stalledMs: slow?.graceMs ?? options.bodySilenceMs };
 }
 
 /**

@@ -49,10 +49,10 @@ export interface Harness extends AsyncDisposable {
 
 export async function startHarness(
   factory: RegistryFactory,
-  options: Partial<HttpOptions> = {},
+  options: Partial<HttpOptions> & Pick<ServerParts, "limits" | "observer"> = {},
   access: Access | null = null,
-  more: Pick<ServerParts, "limits" | "observer"> = {},
 ): Promise<Harness> {
+  const { limits, observer, ...httpOptions } = options;
   const lines: LoggedLine[] = [];
   const accesses: AccessEntry[] = [];
   const failing: Record<string, string> = {};
@@ -63,13 +63,14 @@ export async function startHarness(
     };
   const server = await startServer({
     registry: await factory(),
-    options: { ...defaultOptions, ...options },
+    options: { ...defaultOptions, ...httpOptions },
     access,
     health: { failing: () => failing },
     logger: { info: log("info"), warn: log("warn"), error: log("error"), enabled: () => true },
     accessLog: { write: (entry) => accesses.push(entry) },
     clock: { now: () => 1_700_000_000_000 },
-    ...more,
+    ...(limits === undefined ? {} : { limits }),
+    ...(observer === undefined ? {} : { observer }),
   });
   const origin = `http://127.0.0.1:${server.port}`;
   const ask = (path: string, init?: RequestInit) => {
@@ -172,7 +173,11 @@ export class RawConnection {
   #wake: () => void = () => undefined;
   #socket: Bun.Socket | null = null;
 
-  static async open(port: number): Promise<RawConnection> {
+  /** @param options `isPaused`: takes nothing of what comes. */
+  static async open(
+    port: number,
+    options: { readonly isPaused?: boolean } = {},
+  ): Promise<RawConnection> {
     const connection = new RawConnection();
     connection.#socket = await Bun.connect({
       hostname: "127.0.0.1",
@@ -188,6 +193,7 @@ export class RawConnection {
         },
       },
     });
+    if (options.isPaused === true) connection.#socket.pause();
     return connection;
   }
 

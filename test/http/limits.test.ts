@@ -41,7 +41,7 @@ async function start(text: string): Promise<Limited> {
     trustedProxies: { unix: false, networks: [{ address: "127.0.0.1", bits: 32 }] },
   };
   const registry = () => createRealRegistry(undefined, { content });
-  const harness = await startHarness(registry, options, null, { limits, observer });
+  const harness = await startHarness(registry, { ...options, limits, observer });
   const replace = (changed: string): void => {
     limits.replace(limitsOptions(configOf(changed)));
     content.replace(contentBounds(configOf(changed)));
@@ -80,9 +80,8 @@ describe("requests", () => {
     await Bun.sleep(1_000);
     expect((await ask()).status).toBe(200);
     expect(harness.refused).toEqual(["address.requests"]);
-    expect(harness.lines.filter(({ fields }) => fields["http.response.status"] === 429)).toEqual([
-      expect.objectContaining({ level: "error" }),
-    ]);
+    const told = harness.lines.filter(({ fields }) => fields["http.response.status"] === 429);
+    expect(told.map(({ level }) => level)).toEqual(["error"]);
   });
 
   test("another limit holds at once", async () => {
@@ -139,7 +138,7 @@ describe("uploads at the same time", () => {
       /^429 TOOMANYREQUESTS too many uploads from your address/,
     );
     sent.resolve();
-    expect((await Promise.all(all)).map(({ status }) => status)).toEqual(Array(9).fill(202));
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual(all.map(() => 202));
     await begin(harness);
   });
 });
@@ -154,7 +153,9 @@ describe("bandwidth", () => {
     const begunMs = performance.now();
     const [whole, part, head, other] = await Promise.all([
       harness.ask(path, from("10.0.0.1")),
-      harness.ask(path, { headers: { Range: "bytes=100000-299999", ...from("10.0.0.1").headers } }),
+      harness.ask(path, {
+        headers: { Range: "bytes=100000-299999", "X-Forwarded-For": "10.0.0.1" },
+      }),
       harness.ask(path, { method: "HEAD", ...from("10.0.0.1") }),
       harness.ask(path, from("10.0.0.2")),
     ]);
@@ -217,7 +218,7 @@ describe("sizes and counts", () => {
     const mount = `/v2/other/blobs/uploads/?mount=${small}&from=app`;
     harness.replace("{blobsize: 10}");
     expect((await harness.ask(mount, { method: "POST" })).status).toBe(201);
-    expect(harness.refused).toEqual(Array(4).fill("blobsize"));
+    expect(harness.refused).toEqual(["blobsize", "blobsize", "blobsize", "blobsize"]);
   });
 
   test("a manifest: bytes, references, nesting, tags", async () => {
@@ -253,7 +254,8 @@ describe("sizes and counts", () => {
 
   test("open upload sessions of a repository", async () => {
     await using harness = await start("{sessions: 2}");
-    const [first = ""] = [await begin(harness), await begin(harness)];
+    const first = await begin(harness);
+    await begin(harness);
     const refused = await harness.ask("/v2/app/blobs/uploads/", { method: "POST" });
     expect(refused.headers.get("retry-after")).toBe("60");
     expect(await refusal(refused)).toMatch(

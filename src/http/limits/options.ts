@@ -34,7 +34,7 @@ export interface LimitsOptions {
   readonly logins: LoginLimits | null;
   /** Null: only a sender that is silent for `bodySilenceMs` is given up. */
   readonly slow: SlowLimits | null;
-  /** How long a connection may be idle between two requests; 0: for ever. */
+  /** How long a connection may be idle between two requests, at most 255 s; 0: for ever. */
   readonly idleMs: number;
   /** Of a manifest that is pushed. */
   readonly manifestBytesMax: number;

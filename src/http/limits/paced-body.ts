@@ -21,9 +21,9 @@ function streamOf(body: AsyncIterable<Uint8Array>, visitor: Visitor): ReadableSt
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const { done, value } = await portions.next();
-        if (done === true) controller.close();
-        else controller.enqueue(value);
+        const next = await portions.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(next.value);
       },
       // The file is let go when the client is gone.
       cancel: async () => void (await portions.return(undefined)),
@@ -35,7 +35,7 @@ function streamOf(body: AsyncIterable<Uint8Array>, visitor: Visitor): ReadableSt
 async function* paced(
   body: AsyncIterable<Uint8Array>,
   visitor: Visitor,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array, undefined> {
   for await (const chunk of body) {
     for (let at = 0; at < chunk.byteLength; at += portionBytes) {
       const portion = chunk.subarray(at, at + portionBytes);
