@@ -56,6 +56,7 @@ export function createHandler(parts: HandlerParts): Handler {
     };
     const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true;
+    if (isApi || visitor !== null || mayTakeTime(request.method, path)) connection.takesTime();
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;
@@ -72,10 +73,9 @@ export function createHandler(parts: HandlerParts): Handler {
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
         const call = { request, path, query, caller, grant: null, visitor };
-        const asked = { call, route };
         const isPlain = pulls === null && env.access === null && visitor === null;
         if (isPlain) reply = await handleV2(env, call, route);
-        else ({ reply, user } = await answerWatched(parts, asked, { requestId, remote }));
+        else ({ reply, user } = await answerWatched(parts, { call, route }, { requestId, remote }));
       } catch (error) {
         failure = failureOf(error);
         reply = failure.reply;
@@ -156,6 +156,11 @@ async function answerGuarded(
   nameActor(user);
   const reply = await handleV2(env, { ...call, caller: user ?? call.caller, grant }, route);
   return { reply, user };
+}
+
+/** A body is to arrive, or one that arrives is waited for. */
+function mayTakeTime(method: string, path: string): boolean {
+  return (method !== "GET" && method !== "HEAD") || path.includes("/uploads/");
 }
 
 function tellLimit(observer: RequestObserver | null, error: unknown): void {

@@ -83,15 +83,20 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     pulls: parts.pulls ?? null,
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
+  const times: ConnectionTimes = {
+    limits: env.limits,
+    idleMs: env.limits.options.idleMs,
+    stalledMs: options.bodySilenceMs,
+  };
   const answer = (isApiPath: boolean): Listener["fetch"] => {
     return (request, server) => {
-      const connection = new Connection(request, server, timesOf(env));
+      const connection = new Connection(request, server, times);
       return probes.answer(request) ?? handle(request, connection, isApiPath);
     };
   };
   const listener: Listener = {
     ...answersOf(api, answer),
-    idleSeconds: Math.ceil(env.limits.options.idleMs / 1000),
+    idleSeconds: Math.ceil(times.idleMs / 1000),
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);
@@ -104,11 +109,6 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       return serving.stop();
     },
   };
-}
-
-function timesOf({ limits, options }: Env): ConnectionTimes {
-  const { idleMs, slow } = limits.options;
-  return { idleMs, stalledMs: slow?.graceMs ?? options.bodySilenceMs };
 }
 
 /**
