@@ -71,6 +71,7 @@ const options: HttpOptions = {
   relativeUrls: false,
   secret: null,
   headers: {},
+  trustedProxies: { unix: false, networks: [] },
   drainTimeoutMs: 1_000,
   bodySilenceMs: 60_000,
   deleteEnabled: true,

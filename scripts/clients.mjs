@@ -1,21 +1,39 @@
-// The programs that the end-to-end tests drive: real clients, and the classic registry to compare
-// with. Installs the missing ones where it may (Debian, as root); touches nothing that is there.
+// The programs that the end-to-end tests drive: real clients, the classic registry to compare with,
+// a proxy and an ACME server. Installs the missing ones where it may (Debian, as root); touches nothing that is there.
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Program and Debian package have the same name. */
-const clients = ["skopeo", "podman", "buildah", "docker-registry", "openssl"];
+const clients = [
+  "skopeo",
+  "podman",
+  "buildah",
+  "docker-registry",
+  "openssl",
+  "nginx",
+  "pebble",
+  "pebble-challtestsrv",
+];
+
+/** Where Debian's package has another name than the program. */
+const otherPackages = new Map([
+  ["nginx", "nginx-light"],
+  ["pebble-challtestsrv", "pebble"],
+]);
+
+/** Debian's packages start a service where there is a systemd: on port 5000, which `npm start` wants, on 80. */
+const services = ["docker-registry", "nginx"];
 
 /** Installs what can be installed and returns the names of those that are missing still. */
 export function ensureClients() {
   const missing = clients.filter((name) => !isOnPath(name));
   if (missing.length === 0 || process.getuid?.() !== 0 || !isOnPath("apt-get")) return missing;
-  console.log(`Installing ${missing.join(", ")} with apt-get ...`);
-  const install = ["install", "--yes", "--quiet", "--no-install-recommends", ...missing];
+  const packages = [...new Set(missing.map((name) => otherPackages.get(name) ?? name))];
+  console.log(`Installing ${packages.join(", ")} with apt-get ...`);
+  const install = ["install", "--yes", "--quiet", "--no-install-recommends", ...packages];
   // The lists of packages may be absent or too old: then once more with new ones.
   if (!aptGet(install) && aptGet(["update", "--quiet"])) aptGet(install);
-  if (missing.includes("docker-registry")) stopClassicService();
+  for (const service of services) if (missing.includes(service)) stopService(service);
   return clients.filter((name) => !isOnPath(name));
 }
 
@@ -25,14 +43,18 @@ function aptGet(args) {
   return spawnSync("apt-get", args, { env, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
 }
 
-/** Debian's package starts a service on port 5000 where there is a systemd; `npm start` wants it. */
-function stopClassicService() {
-  spawnSync("systemctl", ["disable", "--now", "docker-registry"], { stdio: "ignore" });
+/** @param {string} name */
+function stopService(name) {
+  spawnSync("systemctl", ["disable", "--now", name], { stdio: "ignore" });
 }
 
-/** @param {string} name */
+/**
+ * Servers are where only root's PATH leads.
+ * @param {string} name
+ */
 function isOnPath(name) {
-  return (process.env["PATH"] ?? "").split(delimiter).some((directory) => {
+  const directories = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  return directories.some((directory) => {
     try {
       accessSync(join(directory, name), constants.X_OK);
       return true;

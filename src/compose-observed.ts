@@ -130,6 +130,9 @@ function together(observers: readonly RequestObserver[]): RequestObserver | null
     completed: (request) => {
       for (const observer of observers) observer.completed(request);
     },
+    refused: (limit) => {
+      for (const observer of observers) observer.refused?.(limit);
+    },
   };
 }
 

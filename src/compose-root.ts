@@ -5,7 +5,7 @@ import { reindexProgress } from "./compose-verify.ts";
 import type { Config } from "./config/index.ts";
 import { diskWatchOf } from "./compose-pressure.ts";
 import { pullLogOf, retentionOf } from "./compose-retention.ts";
-import { boundsOf, serviceOptions } from "./config-mapping.ts";
+import { boundsOf, contentBounds, serviceOptions } from "./config-mapping.ts";
 import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
 import { RenewableIndex } from "./index/renewable-index.ts";
 import { createMemoryIndex } from "./index/sqlite-index.ts";
@@ -17,6 +17,7 @@ import { makeRootDirectory } from "./owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
 import type { DiskWatch } from "./pressure/index.ts";
 import { auditTo } from "./registry/audit.ts";
+import { ContentLimits } from "./registry/content-limits.ts";
 import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
 import { isFull } from "./registry/in-halves.ts";
 import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
@@ -230,11 +231,16 @@ async function catchUpAsFits(follower: TreeFollower, logger: Logger): Promise<vo
   }
 }
 
+function treeOf(config: Config, rootDirectory: string | null): OpenRoot["tree"] {
+  return rootDirectory === null
+    ? null
+    : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
+}
+
 function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
   const { index, renewable, storage, lock, rootDirectory } = owned;
   const clock = systemClock;
-  const tree =
-    rootDirectory === null ? null : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
+  const tree = treeOf(config, rootDirectory);
   const reports = reportsTo(logger);
   const locks = new KeyedLocks<Digest>();
   const follower = new TreeFollower({ index, storage, reports });
@@ -263,6 +269,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     ...(pulls === null ? {} : { pulls }),
     treeLookup: () => (agreement.isAgreed ? null : lookup),
     bounds: boundsOf(config),
+    content: new ContentLimits(contentBounds(config)),
     loadLine: watch ?? unboundedLoad,
     audit: auditTo(logger),
     options: serviceOptions(config),

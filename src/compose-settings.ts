@@ -8,7 +8,8 @@ import type { Observed } from "./compose-observed.ts";
 import { checkPasswordFile, type ReloadablePart, reloadableLogs } from "./compose-reload.ts";
 import type { OpenRoot } from "./compose-root.ts";
 import type { Config, LiveConfig } from "./config/index.ts";
-import type { Access, RegistryServer } from "./http/index.ts";
+import { contentBounds, limitsOptions } from "./config-mapping.ts";
+import type { Access, Limits, RegistryServer } from "./http/index.ts";
 import type { Notifier } from "./notifications/index.ts";
 import type { Logger, LogsSettings } from "./observability/index.ts";
 
@@ -36,7 +37,7 @@ export class Settings {
     return composeAccess({ ...this.#accessParts(config), issuerKeys: this.#issuerKeys });
   }
 
-  partsOf(server: RegistryServer): readonly ReloadablePart[] {
+  partsOf(server: RegistryServer, limits: Limits): readonly ReloadablePart[] {
     const { api, live, notifier, observed, root, setLogs } = this.#parts;
     return [
       reloadableLogs(setLogs),
@@ -58,6 +59,13 @@ export class Settings {
             server.replace({ pulls: notifications.length === 0 ? null : notifier });
             await notifier.replace(notifications);
           };
+        },
+      },
+      {
+        keys: ["http.limits"],
+        prepare: (next) => () => {
+          limits.replace(limitsOptions(next));
+          root.services.content.replace(contentBounds(next));
         },
       },
       {

@@ -12,10 +12,10 @@ import { retentionUnderPressure, runRetention } from "./compose-retention.ts";
 import { Settings } from "./compose-settings.ts";
 import { reindexProgress, verifyRoot } from "./compose-verify.ts";
 import { type Config, LiveConfig, type LoadedConfig } from "./config/index.ts";
-import { httpOptions } from "./config-mapping.ts";
+import { httpOptions, limitsOptions } from "./config-mapping.ts";
 import { parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
 import { notifierOf, type Observed, observe } from "./compose-observed.ts";
-import { type RegistryServer, startServer } from "./http/index.ts";
+import { Limits, type RegistryServer, startServer } from "./http/index.ts";
 import type { Logger, Logs, LogsSettings } from "./observability/index.ts";
 import {
   type Asker,
@@ -109,12 +109,12 @@ async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">
   // Whoever asks it again later sees what is true then.
   const config = live.view;
   const root = await openRoot(config, logger, { command: "serve", signal, watch });
-  const { expiry } = root;
   const background = new BackgroundWork(root, { config, logger, signal });
   const applyRetention = retentionUnderPressure(config, root.retention);
   const pressure = pressureOn(root, config, { log: logTo(logger), applyRetention });
   const recorder = usageRecorder(root, logger);
   const api = new ApiServices(root, config, logger);
+  const limits = new Limits(limitsOptions(config));
   let server: RegistryServer | null = null;
   const notifier = notifierOf(config, root, logger);
   try {
@@ -125,6 +125,7 @@ async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">
       ...observedParts(observed, logs),
       registry: root.services,
       options: httpOptions(config),
+      limits,
       access: await settings.access(config),
       tls: start.tls?.parts ?? null,
       api: config.http.api.enabled ? api.parts : null,
@@ -133,12 +134,12 @@ async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">
     const { address } = server;
     await root.agreement.begin();
     root.announce(address);
-    const parts = [...settings.partsOf(server), ...background.parts];
+    const parts = [...settings.partsOf(server, limits), ...background.parts];
     const lookAtFiles = (): void => start.tls?.readAgain();
     const reloads = new Reloads({ live, load, logger, parts, lookAtFiles });
     const control = controlOf(root, reloads);
     health.start();
-    expiry?.start();
+    root.expiry?.start();
     background.start();
     recorder.start();
     await pressure.start();
@@ -151,15 +152,7 @@ async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">
       stop: async () => {
         observed.stopping();
         await reloads.stop();
-        // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
-        const ended = background.stop();
-        const relieved = pressure.stop();
-        await recorder.stop();
-        await control?.stop();
-        await api.stop();
-        await expiry?.stop();
-        await ended;
-        await relieved;
+        await stopAll([background, pressure], [recorder, control, api, root.expiry]);
         await server?.stop();
         await notifier.stop();
         await root.close();
@@ -172,6 +165,23 @@ async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">
     await root.close();
     throw error;
   }
+}
+
+interface Stopping {
+  stop(): Promise<unknown>;
+}
+
+/**
+ * Before the server itself. A cycle under way may take until its batch is over (`slow`): nothing of it is
+ * needed for an answer. The others end one after the other.
+ */
+async function stopAll(
+  slow: readonly Stopping[],
+  others: readonly (Stopping | null)[],
+): Promise<void> {
+  const ended = slow.map((one) => one.stop());
+  for (const one of others) await one?.stop();
+  await Promise.all(ended);
 }
 
 /** What the server tells whom, and whom it asks how things are. */

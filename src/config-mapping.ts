@@ -2,7 +2,8 @@
 // runs (config/reloading.ts) is read anew whenever it is asked for.
 import type { Config } from "./config/index.ts";
 import type { ScheduleOptions } from "./gc/index.ts";
-import { bodySilenceMs, type HttpOptions } from "./http/index.ts";
+import { bodySilenceMs, type HttpOptions, type LimitsOptions } from "./http/index.ts";
+import type { ContentBounds } from "./registry/content-limits.ts";
 import { Bounds } from "./registry/bounds.ts";
 import type { ManifestValidation, ServiceOptions } from "./registry/services.ts";
 
@@ -84,6 +85,7 @@ export function httpOptions(config: Config): HttpOptions {
     relativeUrls: http.relativeUrls,
     secret: http.secret,
     headers: http.headers,
+    trustedProxies: http.trustedProxies,
     drainTimeoutMs: http.drainTimeoutMs,
     bodySilenceMs,
     deleteEnabled: storage.delete.enabled,
@@ -95,4 +97,25 @@ export function httpOptions(config: Config): HttpOptions {
       return config.tags.maxTags;
     },
   };
+}
+
+export function limitsOptions({ http }: Config): LimitsOptions {
+  const { limits } = http;
+  const { logins, slow } = limits;
+  return {
+    address: limits.address,
+    user: limits.user,
+    logins: logins.failuresMax === 0 ? null : logins,
+    // Whoever sends nothing at all is given up in any case.
+    slow: { bytesPerSecondMin: slow.bytesPerSecondMin ?? 1, graceMs: slow.graceMs },
+    idleMs: limits.idleMs,
+    manifestBytesMax: limits.manifestBytesMax,
+    tagParametersMax: limits.tagParametersMax,
+  };
+}
+
+export function contentBounds({ http }: Config): ContentBounds {
+  const { blobBytesMax, manifestBytesMax, referencesMax, nestingMax, sessionsMax } = http.limits;
+  const manifest = { referencesMax, nestingMax };
+  return { blobBytesMax, manifestBytesMax, manifest, sessionsMax };
 }

@@ -39,6 +39,11 @@ export class Logins {
     return (await passwords.areRight(user, password)) ? { kind: "user", user } : null;
   }
 
+  /** Whether the password was right when it was last looked at, not long ago. */
+  knows(user: string, password: string): boolean {
+    return this.#parts.passwords.isKnown(user, password);
+  }
+
   /** Whom a token of ours was given to, if they still exist. */
   async again(user: string, robotId: string | null): Promise<Principal | null> {
     if (user === "") return anonymous;
@@ -100,6 +105,10 @@ export class PasswordAccess implements AccessController {
     }
     const grant = this.#parts.policy.grantOf(principal);
     return { kind: "granted", grant: claimed === null ? grant : narrowed(grant, claimed) };
+  }
+
+  knows({ user, password }: Extract<Credentials, { kind: "basic" }>): boolean {
+    return this.#parts.logins.knows(user, password);
   }
 
   async #identify(credentials: Credentials): Promise<Known | null> {

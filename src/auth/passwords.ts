@@ -73,6 +73,12 @@ export class Passwords {
     }
   }
 
+  /** Whether it was found to be right not long ago. */
+  isKnown(user: string, password: string): boolean {
+    if (this.#source.version !== this.#version) return false;
+    return this.#known.get(this.#known.keyOf(user, password), this.#clock.now()) === true;
+  }
+
   async #check(user: string, password: string): Promise<boolean> {
     const bytes = new TextEncoder().encode(password);
     const isPossible = bytes.length > 0 && !bytes.includes(0);

@@ -4,6 +4,7 @@
 import type { NameGlobs } from "../oci/index.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import type { DailyWindow } from "./time-window.ts";
+import type { TrustedProxies } from "./trusted-proxies.ts";
 
 export type LogLevel = "panic" | "fatal" | "error" | "warn" | "info" | "debug" | "trace";
 export type LogFormatter = "text" | "json" | "logstash";
@@ -64,25 +65,57 @@ export interface TlsConfig {
   readonly cipherSuites: readonly string[];
 }
 
+/** Null: as much as it likes. */
+export interface ClientLimitsConfig {
+  /** More than 0, both. */
+  readonly requests: { readonly perSecond: number; readonly burst: number } | null;
+  readonly uploadsMax: number | null;
+  readonly receiveBytesPerSecond: number | null;
+  readonly sendBytesPerSecond: number | null;
+}
+
+export interface LimitsConfig {
+  readonly address: ClientLimitsConfig;
+  readonly user: ClientLimitsConfig;
+  /** `failuresMax` 0: any number. */
+  readonly logins: { readonly failuresMax: number; readonly windowMs: number };
+  /** Of a connection between two requests, at most 255 s; 0: for ever. */
+  readonly idleMs: number;
+  /** Of bodies. Without a least rate, only of silence. */
+  readonly slow: { readonly bytesPerSecondMin: number | null; readonly graceMs: number };
+  readonly blobBytesMax: number | null;
+  readonly manifestBytesMax: number;
+  readonly referencesMax: number;
+  /** Of the JSON of a manifest. */
+  readonly nestingMax: number;
+  readonly tagParametersMax: number;
+  /** Open uploads of one repository. */
+  readonly sessionsMax: number | null;
+}
+
 export interface HttpConfig {
   readonly listen: ListenAddress;
   /** Null: what is said is not encrypted. */
   readonly tls: TlsConfig | null;
   /** Before `v2/`: begins and ends with "/"; "/" for none. */
   readonly prefix: string;
-  /** Scheme and authority of the URLs in answers, without a slash at the end; null: the request's. */
+  /** What the URLs in answers begin with, without a slash at the end; null: what the request says. */
   readonly host: string | null;
   readonly relativeUrls: boolean;
   /** Signs upload states; null: not given. Never log it. */
   readonly secret: string | null;
   /** Added to every response. Names and values are valid in HTTP. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** Our own: who may say for whom it asks. */
+  readonly trustedProxies: TrustedProxies;
   /** How long a stop waits for requests that are under way. */
   readonly drainTimeoutMs: number;
   readonly debug: {
     readonly listen: ListenAddress | null;
     readonly prometheus: { readonly enabled: boolean; readonly path: string };
   };
+  /** Our own. */
+  readonly limits: LimitsConfig;
   /** Our own: the JSON API under `api/v1/`. */
   readonly api: { readonly enabled: boolean };
 }

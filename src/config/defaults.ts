@@ -1,5 +1,7 @@
 // Every default of the configuration, in one place, each with its source.
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
+import { manifestBoundsMax, manifestBytesMax } from "../oci/index.ts";
+import type { ClientLimitsConfig, LimitsConfig } from "./config.ts";
 import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig, TlsConfig } from "./config.ts";
 import type { ScrubConfig, StorageHealthConfig, UploadPurgingConfig } from "./config.ts";
 import type { ValidationConfig, WatermarkConfig } from "./config.ts";
@@ -13,6 +15,33 @@ const log: LogConfig = {
   formatter: "text",
   fields: {},
   accessLog: { disabled: false },
+};
+
+const unlimited: ClientLimitsConfig = {
+  requests: null,
+  uploadsMax: null,
+  receiveBytesPerSecond: null,
+  sendBytesPerSecond: null,
+};
+
+// Our own, for a LAN of 200 machines: what honest clients do in a hurry is never refused, and 200 machines
+// that pull at once may well have one address (NAT); what no client does, and ties the registry up, is cut off.
+const clientLimits: LimitsConfig = {
+  address: unlimited,
+  user: unlimited,
+  // A program with an old password notices; a password of six letters lasts for centuries.
+  logins: { failuresMax: 20, windowMs: 5 * minute },
+  // Longer than a client pauses within a push.
+  idleMs: 3 * minute,
+  // A tenth of a modem. Long enough for a network that is switched over, or a laptop's nap.
+  slow: { bytesPerSecondMin: 1_000, graceMs: 5 * minute },
+  blobBytesMax: null,
+  // The specification's and the classic's.
+  manifestBytesMax,
+  ...manifestBoundsMax,
+  tagParametersMax: 100,
+  // What broken pushes leave open expires after a week (storage.maintenance.uploadpurging).
+  sessionsMax: 10_000,
 };
 
 const tls: Pick<TlsConfig, "clientAuth" | "minimumVersion" | "cipherSuites"> = {
@@ -40,12 +69,21 @@ const http: Omit<HttpConfig, "tls"> & { readonly tls: typeof tls } = {
   relativeUrls: false,
   secret: null,
   headers: {},
+  // Ours; the classic believes everybody. What runs on the same machine is usually a proxy.
+  trustedProxies: {
+    unix: true,
+    networks: [
+      { address: "127.0.0.0", bits: 8 },
+      { address: "::1", bits: 128 },
+    ],
+  },
   // The classic's 0 drops requests at once. Half of the time that `docker stop` gives by default.
   drainTimeoutMs: 5 * second,
   debug: { listen: null, prometheus: { enabled: false, path: "/metrics" } },
   // Who reaches /v2/ can see everything there, and delete it where that is enabled; what can be begun besides
   // is what the server does by itself. Where it goes further: docs/api.md.
   api: { enabled: true },
+  limits: clientLimits,
 };
 
 const uploadPurging: UploadPurgingConfig = {

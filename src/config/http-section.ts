@@ -2,9 +2,11 @@
 import { z } from "zod";
 import type { HttpConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
+import { limitsSection } from "./limits-section.ts";
 import { listenAddressForm, parseTcpAddress } from "./listen-address.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { tlsSection } from "./tls-section.ts";
+import { parseTrustedProxy, trustedProxiesOf, trustedProxyForm } from "./trusted-proxies.ts";
 import { duration, flag, healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
 import type { IssueHints } from "./value-schemas.ts";
 
@@ -39,6 +41,13 @@ const headers = z.record(z.string(), headerLines.optional()).transform((raw, con
   return result;
 });
 
+const trustedProxies = z
+  .preprocess(
+    (raw) => (typeof raw === "string" ? [raw] : raw),
+    z.array(scalar(trustedProxyForm, parseTrustedProxy)),
+  )
+  .transform(trustedProxiesOf);
+
 const prefix = scalar("a path such as /registry/", (value) => {
   if (/[\s?#%\\]|\/\/|\/\.\.?(?:\/|$)/.test(value)) return undefined;
   const path = value.replace(/^\/|\/$/g, "");
@@ -48,7 +57,14 @@ const prefix = scalar("a path such as /registry/", (value) => {
 const host = z.unknown().transform((raw, context): string | null => {
   if (raw === "") return null;
   const url = typeof raw === "string" ? URL.parse(raw) : null;
-  if (url !== null && /^https?:$/.test(url.protocol) && url.host !== "") return url.origin;
+  if (url !== null && /^https?:$/.test(url.protocol) && url.host !== "") {
+    const directory = url.pathname.slice(0, url.pathname.lastIndexOf("/") + 1);
+    if (directory === url.pathname) return url.origin + directory.replace(/\/+$/, "");
+    // As a browser reads a link to a sibling: the classic, too, takes what comes before.
+    const warning = `ends without a slash, so "${url.pathname.slice(directory.length)}" is no part of it`;
+    context.issues.push(healingIssue(raw, { warning, readAs: url.origin + directory }));
+    return z.NEVER;
+  }
   const form = "expected a URL such as https://registry.example.com";
   if (typeof raw === "string" && !raw.includes("://")) {
     // The classic, too, takes the request's own host then.
@@ -109,9 +125,11 @@ export const httpSection = z
     relativeurls: flag.default(defaults.http.relativeUrls),
     secret: text.optional(),
     headers: headers.default(defaults.http.headers),
+    trustedproxies: trustedProxies.default(defaults.http.trustedProxies),
     draintimeout: duration.default(defaults.http.drainTimeoutMs),
     debug: debugWithMetrics.prefault({}),
     api: z.strictObject({ enabled: flag.default(defaults.http.api.enabled) }).prefault({}),
+    limits: limitsSection,
     tls: tlsSection,
     // HTTP/1.1 is all that is spoken here, so switching HTTP/2 off is what is done anyway.
     http2: z.strictObject({ disabled: flag.optional(), enabled: http2Flag.optional() }).optional(),
@@ -133,8 +151,10 @@ export const httpSection = z
       relativeUrls: raw.relativeurls,
       secret: raw.secret === undefined || raw.secret === "" ? null : raw.secret,
       headers: raw.headers,
+      trustedProxies: raw.trustedproxies,
       drainTimeoutMs: raw.draintimeout,
       debug: { listen: raw.debug.addr ?? null, prometheus: raw.debug.prometheus },
+      limits: raw.limits,
       api: raw.api,
     };
   });

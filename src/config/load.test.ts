@@ -111,6 +111,7 @@ http:
   relativeurls: true
   secret: s3cret
   headers: {X-One: [a, b], X-Two: c}
+  trustedproxies: [10.0.0.0/8, unix]
   draintimeout: 1m
   debug: {addr: "127.0.0.1:5001", prometheus: {enabled: true, path: /m}}
   api: {enabled: false}
@@ -150,12 +151,14 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
         relativeUrls: true,
         secret: "s3cret",
         headers: { "X-One": ["a", "b"], "X-Two": ["c"] },
+        trustedProxies: { unix: true, networks: [{ address: "10.0.0.0", bits: 8 }] },
         drainTimeoutMs: 60_000,
         debug: {
           listen: { kind: "tcp", hostname: "127.0.0.1", port: 5001 },
           prometheus: { enabled: true, path: "/m" },
         },
         api: { enabled: false },
+        limits: defaults.http.limits,
       },
       health: {
         storageDriver: { enabled: true, intervalMs: 5_000, threshold: 2 },
@@ -227,6 +230,7 @@ describe("warnings", () => {
     ["log: {reportcaller: true}", "log.reportcaller"],
     ["http: {draintimeout: 60}", "nanoseconds"],
     ["http: {host: registry.example.com}", "http.host"],
+    ["http: {host: 'https://x.example.com/a/b'}", "ends without a slash"],
     ["nothing: 1", "nothing is not a known key"],
     ["http: {addr: ':1', addr: ':2'}", "more than once"],
     ["validation: {manifests: {urls: {alow: []}}}", "validation.manifests.urls.alow"],
@@ -288,6 +292,10 @@ describe("wrong values name key, value, expectation and line", () => {
     ["http: {relativeurls: maybe}", 'http.relativeurls: "maybe" is not valid; expected true or'],
     ["http: {headers: {'X Y': [a]}}", 'http.headers.X Y: ["a"] is not valid; expected the name'],
     ['http: {headers: {X: ["a\\nb"]}}', "http.headers.X.0: "],
+    [
+      "http: {trustedproxies: [nginx]}",
+      'http.trustedproxies.0: "nginx" is not valid; expected an ad',
+    ],
     ["http: {draintimeout: soon}", 'http.draintimeout: "soon" is not valid; expected a duration'],
     ["http: 5", 'http: "5" is not valid; expected keys and values below it'],
     ["log: {level: loud}", 'log.level: "loud" is not valid; expected one of error, warn, info'],

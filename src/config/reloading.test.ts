@@ -35,6 +35,7 @@ http:
   draintimeout: 1s
   debug: {addr: ":1", prometheus: {enabled: true, path: /m}}
   api: {enabled: false}
+  limits: {address: {requests: 5, uploads: 2}, idletimeout: 1m, blobsize: 1GB}
 notifications: {endpoints: [{name: a, url: "http://a/"}]}
 health:
   storagedriver: {enabled: true, interval: 1s, threshold: 2}

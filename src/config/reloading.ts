@@ -9,6 +9,7 @@ import { configTree } from "./render.ts";
 export const reloadableKeys: readonly string[] = [
   "log",
   "storage.watermark",
+  "http.limits",
   "auth",
   "access",
   "groups",
@@ -30,6 +31,7 @@ export function reloadedConfig(running: Config, next: Config): Config {
     ...running,
     log: next.log,
     storage: { ...running.storage, loadLine: loadLineOf(running.storage, next.storage) },
+    http: { ...running.http, limits: next.http.limits },
     auth: next.auth,
     access: next.access,
     notifications: next.notifications,

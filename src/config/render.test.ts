@@ -22,7 +22,7 @@ describe("renderConfig", () => {
     const { config } = load(`version: 0.1
 storage: {filesystem: {rootdirectory: "/data: x"}, delete: {enabled: true}}
 log: {fields: {a: "true", b: "1"}, level: debug}
-http: {addr: "[::1]:80", prefix: /p/, host: "https://x", headers: {X: ["#"]}, debug: {addr: ":1"}}
+http: {addr: "[::1]:80", prefix: /p/, host: "https://x", headers: {X: ["#"]}, debug: {addr: ":1"}, trustedproxies: ["fd00::/8", 10.0.0.1]}
 validation: {manifests: {urls: {allow: ["(?i)^HTTPS://x\\\\z"]}}}
 index: {path: /index.db}
 gc: {grace: 90m}
@@ -44,6 +44,13 @@ gc: {grace: 90m}
       kind: "unix",
       path: "/r.sock",
     });
+  });
+
+  test.each(["https://x", "https://x/a/b/"])("http.host %s is read back as the same", (host) => {
+    const { config } = load(`version: 0.1\nstorage: inmemory\nhttp: {host: "${host}"}`);
+    const again = load(renderConfig(config));
+    expect(again.config.http.host).toBe(host.replace(/\/$/, ""));
+    expect(again.warnings).toEqual([]);
   });
 
   test("secrets are masked", () => {

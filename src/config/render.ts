@@ -2,16 +2,19 @@
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
 import type { Config, EndpointConfig, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
+import type { HttpConfig } from "./config.ts";
 import type { LoadLineConfig, RetentionRuleConfig, StorageConfig } from "./config.ts";
 import type { TcpCheckConfig } from "./config.ts";
 import { accessToClassic } from "./render-access.ts";
 import { formatByteSize } from "./byte-size.ts";
 import { formatGoDuration } from "./go-duration.ts";
+import { limitsToClassic } from "./limits-section.ts";
 import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
 import { tlsToClassic } from "./tls-section.ts";
+import { formatTrustedProxies } from "./trusted-proxies.ts";
 
 const mask = "********";
 
@@ -50,6 +53,12 @@ function isKeyFile(key: string, section: object): boolean {
   return key === "key" && "certificate" in section;
 }
 
+/** Read back, a path counts up to its last slash. */
+function hostToClassic(host: string | null): string {
+  if (host === null) return "";
+  return URL.parse(host)?.pathname === "/" ? host : `${host}/`;
+}
+
 function isSection(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -66,22 +75,7 @@ function toClassic(config: Config, shown: Shown): Record<string, unknown> {
       accesslog: { disabled: log.accessLog.disabled },
     },
     storage: storageToClassic(config.storage),
-    http: {
-      addr: formatListenAddress(http.listen),
-      net: http.listen.kind,
-      prefix: http.prefix,
-      host: http.host ?? "",
-      relativeurls: http.relativeUrls,
-      secret: http.secret ?? "",
-      headers: http.headers,
-      draintimeout: formatGoDuration(http.drainTimeoutMs),
-      debug: {
-        addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
-        prometheus: http.debug.prometheus,
-      },
-      api: http.api,
-      ...tlsToClassic(http.tls),
-    },
+    http: httpToClassic(http),
     health: healthToClassic(health, shown),
     catalog: { maxentries: config.catalog.maxEntries },
     tags: { maxtags: config.tags.maxTags },
@@ -122,6 +116,27 @@ function toClassic(config: Config, shown: Shown): Record<string, unknown> {
     })),
     retention: config.retention.map(ruleToClassic),
     ...accessToClassic(config),
+  };
+}
+
+function httpToClassic(http: HttpConfig): Record<string, unknown> {
+  return {
+    addr: formatListenAddress(http.listen),
+    net: http.listen.kind,
+    prefix: http.prefix,
+    host: hostToClassic(http.host),
+    relativeurls: http.relativeUrls,
+    secret: http.secret ?? "",
+    headers: http.headers,
+    trustedproxies: formatTrustedProxies(http.trustedProxies),
+    draintimeout: formatGoDuration(http.drainTimeoutMs),
+    debug: {
+      addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
+      prometheus: http.debug.prometheus,
+    },
+    limits: limitsToClassic(http.limits),
+    api: http.api,
+    ...tlsToClassic(http.tls),
   };
 }
 

@@ -13,33 +13,42 @@ export interface Asked {
   readonly request: Request;
   readonly query: string;
   readonly route: Route;
+  /** The address: nobody is known yet. */
+  readonly caller: string;
 }
 
 const toPull: readonly RepositoryAction[] = ["pull"];
 const toPush: readonly RepositoryAction[] = ["pull", "push"];
 const toDelete: readonly RepositoryAction[] = ["delete"];
 
-/** Null: nothing is needed here. @throws HttpError 401 or 403, UnavailableError */
+/** Null: nothing is needed here. @throws HttpError 401 or 403, UnavailableError, TooManyRequestsError */
 export async function authorize(env: Env, access: Access, asked: Asked): Promise<Grant | null> {
   const wanted = wantedBy(asked);
   if (wanted === null) return null;
-  return await granted(env, access, { request: asked.request, wanted });
+  const { request, caller } = asked;
+  return await granted(env, access, { request, wanted, caller });
 }
 
-/** @throws HttpError 401 or 403, UnavailableError */
+/** @throws HttpError 401 or 403, UnavailableError, TooManyRequestsError */
 export async function granted(
   env: Env,
   access: Access,
   asked: {
     readonly request: Request;
     readonly wanted: readonly Wanted[];
+    readonly caller: string;
     /** People ask, whose programs know no token servers: browsers, curl. */
     readonly byPassword?: true;
   },
 ): Promise<Grant> {
-  const { request, wanted } = asked;
+  const { request, wanted, caller } = asked;
+  const { controller } = access;
   const credentials = credentialsOf(request.headers.get("authorization"));
-  const decision = await access.controller.decide(credentials, wanted);
+  const decision = await env.limits.logins.pass(
+    { caller, credentials, controller },
+    () => controller.decide(credentials, wanted),
+    ({ kind }) => kind === "challenge",
+  );
   if (decision.kind === "granted") return decision.grant;
   if (decision.kind === "denied") throw denied(decision.user, wanted);
   const { passwordRealm } = access.controller;

@@ -2,6 +2,7 @@
 import type { AccessController, Grant, TokenIssuer } from "../registry/ports/access.ts";
 import type { Caller } from "../registry/ports/index.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Limits, Visitor } from "./limits/limits.ts";
 import type { Locations } from "./locations.ts";
 import type { HttpOptions } from "./options.ts";
 import type { Reply } from "./reply.ts";
@@ -16,6 +17,7 @@ export interface Env {
   readonly received: (bytes: number) => void;
   /** Null: everybody may do everything. May change between two requests: asked for once in each. */
   readonly access: Access | null;
+  readonly limits: Limits;
 }
 
 export interface Access {
@@ -32,6 +34,8 @@ export interface Call {
   readonly caller: Caller;
   /** What whoever asks may do; null: everything. */
   readonly grant: Grant | null;
+  /** What whoever asks uses; null: nobody counts it. */
+  readonly visitor: Visitor | null;
 }
 
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE";

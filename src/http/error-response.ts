@@ -2,11 +2,13 @@
 // status. Never shows paths, stacks or messages of unexpected errors to a client; those go to the
 // log.
 import {
+  BlobTooLargeError,
   DiskFullError,
   type ErrorCode,
   ManifestTooLargeError,
   RangeInvalidError,
   RegistryError,
+  TooManyRequestsError,
   UnavailableError,
 } from "../oci/index.ts";
 import { StorageError } from "../registry/ports/storage.ts";
@@ -72,7 +74,11 @@ export function failureOf(error: unknown): Failure {
 
 function registryFailure(error: RegistryError): Failure {
   const headers: Record<string, string> = {};
-  if (error instanceof UnavailableError || error instanceof DiskFullError) {
+  if (
+    error instanceof UnavailableError ||
+    error instanceof DiskFullError ||
+    error instanceof TooManyRequestsError
+  ) {
     headers["Retry-After"] = String(Math.max(1, Math.ceil(error.retryAfterSeconds)));
   }
   if (error instanceof RangeInvalidError && error.size !== undefined) {
@@ -82,7 +88,7 @@ function registryFailure(error: RegistryError): Failure {
 }
 
 function statusOfError(error: RegistryError): number {
-  if (error instanceof ManifestTooLargeError) return 413;
+  if (error instanceof ManifestTooLargeError || error instanceof BlobTooLargeError) return 413;
   if (error instanceof DiskFullError) return 507;
   return statusOf[error.code];
 }

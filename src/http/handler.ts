@@ -1,6 +1,8 @@
 // One request from its arrival to its answer: route, health, handler, errors, headers, log.
 // Never throws: whatever goes wrong becomes an answer in the OCI error form.
 import type { Clock } from "../registry/ports/clock.ts";
+import { limitOf } from "./limits/refusal.ts";
+import { pacedReply } from "./limits/paced-body.ts";
 import type { Api, ApiOutcome, ApiRequest } from "./api/index.ts";
 import { authorize } from "./authorize.ts";
 import type { Call, Env } from "./context.ts";
@@ -9,7 +11,8 @@ import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } f
 import { HttpError } from "./http-error.ts";
 import { answerNotified, forOrigin, nameActor, originOf } from "./notified.ts";
 import { type Asked, type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
-import { type Peer, plainAddress, remoteOf } from "./peer.ts";
+import { ClientAddresses } from "./client-address.ts";
+import type { Connection } from "./connection.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
@@ -34,51 +37,50 @@ export interface HandlerParts {
 /** @param isApiPath the path that the client wrote is one of the API's. */
 export type Handler = (
   request: Request,
-  peer: Peer | null,
+  connection: Connection,
   isApiPath?: boolean,
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, api, common, log, clock, observer } = parts;
-  return async (request, peer, isApiPath = false) => {
+  const { env, api, common, log, logger, clock, observer } = parts;
+  const clients = new ClientAddresses(env.options.trustedProxies);
+  return async (request, connection, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
     const requestId = requestIdOf(request);
     const { path, query } = splitTarget(request.url);
-    const remoteAddress = peer === null ? "" : plainAddress(peer.address);
-    const remote = remoteOf(peer);
-    // Leases are the address's, without its port, which changes with every connection.
-    const caller = peer === null ? "unix" : remoteAddress;
-    const fault = (error: unknown): void => {
-      reportFault(parts.logger, error, { path, "http.request.id": requestId });
+    const { address: remoteAddress, remote, caller } = clients.of(request.headers, connection.peer);
+    const failed = (error: unknown, { kind }: Failure): void => {
+      tellLimit(observer, error);
+      if (kind === "fault") reportFault(logger, error, { path, "http.request.id": requestId });
     };
+    const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true;
+    if (isApi || visitor !== null || mayTakeTime(request.method, path)) connection.takesTime();
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;
     let reply: Reply;
     if (isApi) {
-      const asked = { request, path, query, caller, remote, requestId, isAsWritten: isApiPath };
+      const from = { caller, remote, visitor };
+      const asked = { request, path, query, ...from, requestId, isAsWritten: isApiPath };
       const outcome = await answerApi({ api, env, pulls: parts.pulls }, asked);
       ({ reply, failure, user } = outcome);
-      if (failure?.kind === "fault") fault(outcome.error);
+      if (failure !== null) failed(outcome.error, failure);
     } else {
       try {
+        visitor?.enter(request.body !== null);
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-        const call = { request, path, query, caller, grant: null };
-        const asked = { call, route };
-        if (parts.pulls !== null) {
-          const from = { requestId, remote };
-          const notified = { env, call, route, pulls: parts.pulls };
-          ({ reply, user } = await answerNotified(notified, from, () => answerGuarded(env, asked)));
-        } else if (env.access === null) reply = await handleV2(env, call, route);
-        else ({ reply, user } = await answerGuarded(env, asked));
+        const call = { request, path, query, caller, grant: null, visitor };
+        const isPlain = parts.pulls === null && env.access === null && visitor === null;
+        if (isPlain) reply = await handleV2(env, call, route);
+        else ({ reply, user } = await answerWatched(parts, { call, route }, { requestId, remote }));
       } catch (error) {
         failure = failureOf(error);
         reply = failure.reply;
         if (error instanceof HttpError) ({ user } = error);
-        if (failure.kind === "fault") fault(error);
+        failed(error, failure);
       }
     }
     const durationMs = performance.now() - begunMs;
@@ -105,6 +107,7 @@ export function createHandler(parts: HandlerParts): Handler {
       timeMs: clock.now(),
       durationMs,
     });
+    connection.answering(reply);
     return toResponse(reply, askedBy(request, requestId), common);
   };
 }
@@ -117,6 +120,25 @@ function answerApi(
   return forOrigin(originOf(env, asked), () => api.answer(asked));
 }
 
+/** Where somebody is to be notified, not everybody may do everything, or what clients use is counted. */
+async function answerWatched(
+  { env, pulls }: HandlerParts,
+  asked: { readonly call: Call; readonly route: Route },
+  from: { readonly requestId: string; readonly remote: string },
+): Promise<{ readonly reply: Reply; readonly user: string | null }> {
+  const { call, route } = asked;
+  const { visitor, request } = call;
+  const answer = () => answerGuarded(env, asked);
+  const { reply, user } =
+    pulls === null
+      ? await answer()
+      : await answerNotified({ env, call, route, pulls }, from, answer);
+  if (visitor?.isSendingPaced !== true || !isDownload(route, request, reply)) {
+    return { reply, user };
+  }
+  return { reply: await pacedReply(reply, visitor), user };
+}
+
 /** Where not everybody may do everything, or somebody is to be notified. */
 async function answerGuarded(
   env: Env,
@@ -125,12 +147,29 @@ async function answerGuarded(
   const { access } = env;
   if (access === null) return { reply: await handleV2(env, call, route), user: null };
   const { request, query } = call;
-  if (isTokenPath(env, call.path)) return { reply: await issueToken(access, call), user: null };
-  const grant = await authorize(env, access, { request, query, route });
+  if (isTokenPath(env, call.path)) {
+    return { reply: await issueToken(env, access, call), user: null };
+  }
+  const grant = await authorize(env, access, { request, query, route, caller: call.caller });
   const user = grant?.user ?? null;
+  call.visitor?.identify(user);
   nameActor(user);
   const reply = await handleV2(env, { ...call, caller: user ?? call.caller, grant }, route);
   return { reply, user };
+}
+
+/** A body is to arrive, or one that arrives is waited for. */
+function mayTakeTime(method: string, path: string): boolean {
+  return (method !== "GET" && method !== "HEAD") || path.includes("/uploads/");
+}
+
+function tellLimit(observer: RequestObserver | null, error: unknown): void {
+  const limit = limitOf(error);
+  if (limit !== null) observer?.refused?.(limit);
+}
+
+function isDownload(route: Route, { method }: Request, { status }: Reply): boolean {
+  return route.kind === "blob" && method === "GET" && (status === 200 || status === 206);
 }
 
 function refuseWhileUnhealthy(health: HealthChecks): void {

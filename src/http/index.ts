@@ -1,6 +1,8 @@
 // The HTTP side: the only room that knows HTTP. compose.ts starts it over a Registry.
 export type { Access } from "./context.ts";
 export { startDebugServer } from "./debug-server.ts";
+export { Limits } from "./limits/limits.ts";
+export type { LimitsOptions } from "./limits/options.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";
 export { ServingReadiness } from "./readiness.ts";

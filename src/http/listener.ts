@@ -12,4 +12,6 @@ export interface Listener {
   /** By path as the client wrote it, before dot segments are resolved; the rest goes to `fetch`. */
   readonly routes?: Readonly<Record<string, Answer>>;
   readonly error: (error: Error) => Response;
+  /** Between two requests of a connection, at most 255; absent or 0: for ever. */
+  readonly idleSeconds?: number;
 }

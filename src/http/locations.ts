@@ -1,7 +1,7 @@
 // Writes the URLs of Location and Link headers: relative or absolute, as the client reaches the
 // registry. Order of what is believed, as in the classic registry: http.relativeurls, http.host,
 // the Forwarded header, X-Forwarded-Proto and -Host, the Host header. Malformed ones are not
-// believed.
+// believed; whoever else sends them gets a wrong address in the answer to a request of their own.
 import type { Digest, Reference, RepositoryName } from "../oci/index.ts";
 import type { HttpOptions } from "./options.ts";
 
@@ -9,9 +9,19 @@ const hostPattern = /^(?:[a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
 
 export class Locations {
   readonly #options: Pick<HttpOptions, "prefix" | "host" | "relativeUrls">;
+  /** Where below the host a proxy has the registry, which it takes off what it passes on; usually "". */
+  readonly #hostPath: string;
 
   constructor(options: Pick<HttpOptions, "prefix" | "host" | "relativeUrls">) {
     this.#options = options;
+    const { host, relativeUrls } = options;
+    const path = host === null || relativeUrls ? "" : new URL(host).pathname;
+    this.#hostPath = path.replace(/\/+$/, "");
+  }
+
+  /** A path of the registry's own, as the client has to ask for it: for links to further pages. */
+  path(path: string): string {
+    return this.#hostPath + path;
   }
 
   manifest(request: Request, repository: RepositoryName, reference: Reference): string {

@@ -6,6 +6,13 @@ export type ListenOn =
   | { readonly kind: "tcp"; readonly hostname: string | null; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** Whose X-Forwarded-For and X-Real-Ip count: connections from these, and those through unix sockets. */
+export interface TrustedProxies {
+  readonly unix: boolean;
+  /** Networks by an address in them and the leading bits that count. */
+  readonly networks: readonly { readonly address: string; readonly bits: number }[];
+}
+
 /**
  * How long a request body may be silent before its connection counts as dead. The slowest honest
  * client sends something in this time; without a bound, one that vanished without a word would hold
@@ -31,6 +38,8 @@ export interface HttpOptions {
   readonly secret: string | null;
   /** `http.headers`: on every response. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** `http.trustedproxies`. */
+  readonly trustedProxies: TrustedProxies;
   /** `http.draintimeout`: how long a stop waits for requests under way; 0: not at all. */
   readonly drainTimeoutMs: number;
   /** Usually `bodySilenceMs`. */

@@ -1,7 +1,7 @@
 // Reads `n` and `last` of a list request and writes the Link header to the next page.
 // Source: distribution-spec, "Content Discovery"; RFC 8288.
 import { PaginationNumberInvalidError } from "../oci/index.ts";
-import type { Call } from "./context.ts";
+import type { Call, Env } from "./context.ts";
 import { queryValue } from "./target.ts";
 
 export interface PageQuery {
@@ -26,7 +26,12 @@ export function pageNumberInvalid(n: string | number, most?: number): Pagination
   });
 }
 
-/** Relative, like the classic registry's: clients resolve it against the URL they asked. */
-export function nextLink(call: Call, parameters: Readonly<Record<string, string>>): string {
-  return `<${call.path}?${new URLSearchParams(parameters).toString()}>; rel="next"`;
+/** Without scheme and host, like the classic registry's: clients resolve it against the URL they asked. */
+export function nextLink(
+  env: Env,
+  call: Call,
+  parameters: Readonly<Record<string, string>>,
+): string {
+  const path = env.locations.path(call.path);
+  return `<${path}?${new URLSearchParams(parameters).toString()}>; rel="next"`;
 }

@@ -1,7 +1,7 @@
 // What the HTTP side asks of others than the domain: logs and health. Implemented in
 // observability/.
 
-import type { Digest, RepositoryName, Tag } from "../oci/index.ts";
+import type { Digest, LimitName, RepositoryName, Tag } from "../oci/index.ts";
 import type { RequestOrigin } from "../registry/ports/request-origin.ts";
 
 /** `undefined` is left out. */
@@ -67,6 +67,8 @@ export interface RequestObserver {
   /** Bytes of a blob or manifest that arrived. */
   received(bytes: number): void;
   completed(request: ObservedRequest): void;
+  /** One was refused for this limit. */
+  refused?(limit: LimitName): void;
 }
 
 export interface Readiness {

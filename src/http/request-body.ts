@@ -2,15 +2,18 @@
 // them. Never reads more than the bound, and nothing before it has been decided that the request is
 // accepted.
 import {
+  BlobTooLargeError,
   DeniedError,
   DiskFullError,
   ManifestTooLargeError,
   SizeInvalidError,
-  manifestBytesMax,
+  TooManyRequestsError,
 } from "../oci/index.ts";
 import type { UploadBody } from "../registry/registry.ts";
 import { readWithin, smallBodyMsMax } from "./bounded-body.ts";
 import { HttpError } from "./http-error.ts";
+import type { SlowLimits } from "./limits/options.ts";
+import { Patience } from "./patience.ts";
 import { parseContentRange } from "./range.ts";
 
 /** Content-Length; null when the body comes in chunks. The runtime refuses malformed ones. */
@@ -20,9 +23,31 @@ export function contentLength(request: Request): number | null {
   return request.body === null ? 0 : null;
 }
 
-/** @throws ManifestTooLargeError before the body is read, or at the first byte too many. */
-export function readManifestBody(request: Request): Promise<Uint8Array> {
-  return readWhole(request, manifestBytesMax, tooLarge);
+/**
+ * @throws ManifestTooLargeError before the body is read, or at the first byte too many; HttpError 408 when
+ *   it does not come to its end
+ */
+export async function readManifestBody(
+  request: Request,
+  { bytesMax, msMax }: { readonly bytesMax: number; readonly msMax: number },
+): Promise<Uint8Array> {
+  const tooLarge = (): ManifestTooLargeError =>
+    new ManifestTooLargeError(
+      `the manifest is larger than the ${bytesMax} bytes that are accepted`,
+    );
+  if ((contentLength(request) ?? 0) > bytesMax) throw tooLarge();
+  if (request.body === null) return new Uint8Array(0);
+  const tooLate = (): HttpError => tooLateFor("MANIFEST_INVALID", msMax);
+  return await readWithin(request.body, { bytesMax, msMax, tooLarge, tooSlow: tooLate });
+}
+
+function tooLateFor(code: "MANIFEST_INVALID" | "SIZE_INVALID", msMax: number): HttpError {
+  return new HttpError(`the body did not arrive within ${msMax / 1000} seconds`, {
+    status: 408,
+    code,
+    headers: { Connection: "close" },
+    limit: "minrate",
+  });
 }
 
 /** Anything else that is small. @throws HttpError 413, or 408 when it does not come to its end */
@@ -35,48 +60,21 @@ export async function readBoundedBody(
     const message = `the body is larger than the ${bytesMax} bytes that are accepted here`;
     return new HttpError(message, { status: 413, code: "SIZE_INVALID" });
   };
-  const tooSlow = (): Error =>
-    new HttpError(`the body did not arrive within ${msMax / 1000} seconds`, {
-      status: 408,
-      code: "SIZE_INVALID",
-      headers: { Connection: "close" },
-    });
   if ((contentLength(request) ?? 0) > bytesMax) throw tooMany();
   if (request.body === null) return new Uint8Array(0);
-  return await readWithin(request.body, { bytesMax, msMax, tooLarge: tooMany, tooSlow });
-}
-
-async function readWhole(
-  request: Request,
-  bytesMax: number,
-  tooMany: () => Error,
-): Promise<Uint8Array> {
-  const announced = contentLength(request);
-  if (announced !== null && announced > bytesMax) throw tooMany();
-  if (request.body === null) return new Uint8Array(0);
-  if (announced !== null) return request.bytes();
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  const body: AsyncIterable<Uint8Array> = request.body;
-  for await (const chunk of body) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > bytesMax) throw tooMany();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, sizeBytes);
-}
-
-function tooLarge(): ManifestTooLargeError {
-  return new ManifestTooLargeError(
-    `the manifest is larger than the ${manifestBytesMax} bytes that are accepted`,
-  );
+  return await readWithin(request.body, {
+    bytesMax,
+    msMax,
+    tooLarge: tooMany,
+    tooSlow: () => tooLateFor("SIZE_INVALID", msMax),
+  });
 }
 
 export interface Receiving {
-  /** How long the sender may be silent before reading fails with 408. */
-  readonly silenceMs: number;
-  /** Told of the bytes of each chunk. */
-  readonly received: (bytes: number) => void;
+  /** A sender that falls below is given up with 408. */
+  readonly slow: SlowLimits;
+  /** Told of the bytes of each chunk; how long to wait before the next one is read. */
+  readonly received: (bytes: number) => number;
 }
 
 /** @throws RangeInvalidError, SizeInvalidError when Content-Range and Content-Length disagree. */
@@ -105,11 +103,18 @@ export async function orDrop<T>(body: UploadBody | null, work: () => Promise<T>)
   try {
     return await work();
   } catch (error) {
-    if (body !== null && (error instanceof DeniedError || error instanceof DiskFullError)) {
-      await drop(body);
-    }
+    if (body !== null && isRefusal(error)) await drop(body);
     throw error;
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof DeniedError ||
+    error instanceof DiskFullError ||
+    error instanceof BlobTooLargeError ||
+    error instanceof TooManyRequestsError
+  );
 }
 
 async function drop(body: UploadBody): Promise<void> {
@@ -127,21 +132,39 @@ async function drop(body: UploadBody): Promise<void> {
 
 async function* unlessSilent(
   body: ReadableStream<Uint8Array>,
-  { silenceMs, received }: Receiving,
+  { slow, received }: Receiving,
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
+  const patience = new Patience(slow);
+  let waitingSinceMs = 0;
   let timer: Timer | undefined;
+  const late = Promise.withResolvers<never>();
+  // Most of the time nobody waits for it.
+  late.promise.catch(() => undefined);
+  // One timer looks again and again, instead of one a chunk.
+  const look = (): void => {
+    const leftMs =
+      waitingSinceMs === 0
+        ? patience.leftMs
+        : patience.leftMs - (performance.now() - waitingSinceMs);
+    if (leftMs <= 0) late.reject(tooSlow(slow));
+    else timer = setTimeout(look, Math.max(leftMs, lookMsMin));
+  };
+  look();
   try {
     for (;;) {
-      const silence = new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(tooSilent(silenceMs)), silenceMs);
-      });
-      const { done, value } = await Promise.race([reader.read(), silence]);
-      clearTimeout(timer);
+      waitingSinceMs = performance.now();
+      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      const waitedMs = performance.now() - waitingSinceMs;
+      waitingSinceMs = 0;
       if (done) return;
-      received(value.byteLength);
+      const { byteLength } = value;
+      patience.arrived(byteLength, waitedMs);
+      const waitMs = received(byteLength);
       yield value;
       release(value);
+      // Not reading is what slows the sender down.
+      if (waitMs > 0) await Bun.sleep(waitMs);
     }
   } finally {
     clearTimeout(timer);
@@ -149,6 +172,9 @@ async function* unlessSilent(
     reader.cancel().catch(() => undefined);
   }
 }
+
+/** Between two looks at a sender that is late. */
+const lookMsMin = 100;
 
 /** Below, giving it back costs more than it frees. */
 const releasedBytesMin = 16 * 1024;
@@ -162,12 +188,17 @@ function release({ buffer, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
-function tooSilent(silenceMs: number): HttpError {
-  return new HttpError(`nothing arrived for ${silenceMs / 1000} seconds; go on where it stopped`, {
-    status: 408,
-    code: "BLOB_UPLOAD_INVALID",
-    headers: { Connection: "close" },
-  });
+function tooSlow({ bytesPerSecondMin, graceMs }: SlowLimits): HttpError {
+  const least = bytesPerSecondMin <= 1 ? "" : `, at ${bytesPerSecondMin} bytes a second at least`;
+  return new HttpError(
+    `too little arrived for ${graceMs / 1000} seconds${least}; go on where it stopped`,
+    {
+      status: 408,
+      code: "BLOB_UPLOAD_INVALID",
+      headers: { Connection: "close" },
+      limit: "minrate",
+    },
+  );
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {

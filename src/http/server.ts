@@ -6,8 +6,11 @@ import type { Registry } from "../registry/registry.ts";
 import { Api } from "./api/index.ts";
 import type { ApiParts } from "./api/ports.ts";
 import type { Access, Env } from "./context.ts";
+import { Connection, type ConnectionTimes } from "./connection.ts";
 import { failureOf } from "./error-response.ts";
-import { createHandler, type Handler } from "./handler.ts";
+import { createHandler } from "./handler.ts";
+import { Limits } from "./limits/limits.ts";
+import { noLimits } from "./limits/options.ts";
 import { addressText, listen } from "./listen.ts";
 import type { Listener, Stoppable } from "./listener.ts";
 import { Locations } from "./locations.ts";
@@ -35,6 +38,8 @@ export interface ServerParts {
   readonly logger: Logger;
   readonly accessLog: AccessLog;
   readonly clock: Clock;
+  /** Absent: there are none. */
+  readonly limits?: Limits;
   /** Absent: nobody counts. */
   readonly observer?: RequestObserver;
   /** Absent: nobody is to be notified. */
@@ -81,6 +86,7 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
     get access() {
       return settings.access;
     },
+    limits: parts.limits ?? new Limits(noLimits),
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
   const handle = createHandler({
@@ -98,14 +104,24 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
   const within = parts.observer?.within;
-  const observed: Handler =
+  const observed: typeof handle =
     within === undefined
       ? handle
-      : (request, peer, isApiPath) => within(() => handle(request, peer, isApiPath));
-  const answer: Handler = (request, peer, isApiPath) =>
-    probes.answer(request) ?? observed(request, peer, isApiPath);
+      : (request, connection, isApiPath) => within(() => handle(request, connection, isApiPath));
+  const times: ConnectionTimes = {
+    limits: env.limits,
+    idleMs: env.limits.options.idleMs,
+    stalledMs: options.bodySilenceMs,
+  };
+  const answer = (isApiPath: boolean): Listener["fetch"] => {
+    return (request, server) => {
+      const connection = new Connection(request, server, times);
+      return probes.answer(request) ?? observed(request, connection, isApiPath);
+    };
+  };
   const listener: Listener = {
     ...answersOf(api, answer),
+    idleSeconds: Math.ceil(times.idleMs / 1000),
     error: (error) => bodyFailed(error, logger, common),
   };
   const tls = parts.tls ?? null;
@@ -131,11 +147,10 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
  * path is what the client wrote, and only the runtime's routes tell that. (They have signs of their own: a
  * prefix with one of those is not told apart.)
  */
-function answersOf(api: Api | null, handle: Handler): Pick<Listener, "fetch" | "routes"> {
-  const answer =
-    (isApiPath: boolean): Listener["fetch"] =>
-    (request, server) =>
-      handle(request, server.requestIP(request), isApiPath);
+function answersOf(
+  api: Api | null,
+  answer: (isApiPath: boolean) => Listener["fetch"],
+): Pick<Listener, "fetch" | "routes"> {
   if (api === null || !/^[\w./~-]+$/.test(api.base)) return { fetch: answer(true) };
   return {
     fetch: answer(false),

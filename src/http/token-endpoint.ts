@@ -21,10 +21,13 @@ export function isTokenPath({ access, options }: Env, path: string): boolean {
 interface AskedToken {
   readonly request: Request;
   readonly query: string;
+  /** The address: nobody is known yet. */
+  readonly caller: string;
 }
 
-/** @throws HttpError, UnavailableError */
+/** @throws HttpError, UnavailableError, TooManyRequestsError */
 export async function issueToken(
+  { limits }: Pick<Env, "limits">,
   { issuer, controller }: Access,
   asked: AskedToken,
 ): Promise<Reply> {
@@ -44,7 +47,11 @@ export async function issueToken(
   const credentials = isForm
     ? formCredentials(parameters, realm)
     : headerCredentials(asked.request.headers.get("authorization"), realm);
-  const answer = await issuer.issue({ credentials, scopes: parameters.getAll("scope") });
+  const answer = await limits.logins.pass(
+    { caller: asked.caller, credentials, controller },
+    () => issuer.issue({ credentials, scopes: parameters.getAll("scope") }),
+    ({ kind }) => kind === "challenge",
+  );
   return replyOf(answer, isForm);
 }
 

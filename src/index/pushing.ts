@@ -35,7 +35,14 @@ import { blobState, manifestContent, namedKind } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 import { pointTag } from "./tagging.ts";
 
-export function beginUpload(sql: Sql, upload: UploadFact & { readonly terms: LeaseTerms }): void {
+/** False: the repository has as many sessions as it may have. */
+export function beginUpload(
+  sql: Sql,
+  upload: UploadFact & { readonly terms: LeaseTerms; readonly sessionsMax?: number | null },
+): boolean {
+  const { sessionsMax = null } = upload;
+  const known = sessionsMax === null ? null : findRepository(sql, upload.repository);
+  if (known !== null && sessionsMax !== null && hasUploads(sql, known, sessionsMax)) return false;
   const repositoryId = ensureRepository(sql, upload.repository);
   sql.run(
     "INSERT INTO uploads (id, repository_id, started_at, touched_at) VALUES (?, ?, ?, ?)",
@@ -45,6 +52,16 @@ export function beginUpload(sql: Sql, upload: UploadFact & { readonly terms: Lea
     upload.terms.nowMs,
   );
   renewLeases(sql, repositoryId, upload.terms);
+  return true;
+}
+
+/** Whether the repository has so many open sessions: no more of them are looked at. */
+function hasUploads(sql: Sql, repositoryId: number, count: number): boolean {
+  return sql.has(
+    "SELECT 1 FROM uploads WHERE repository_id = ? LIMIT 1 OFFSET ?",
+    repositoryId,
+    count - 1,
+  );
 }
 
 export function touchUpload(

@@ -86,6 +86,10 @@ export class RangeInvalidError extends RegistryError {
 export class SizeInvalidError extends RegistryError {
   readonly code = "SIZE_INVALID";
 }
+/** The blob is larger than is accepted (`http.limits.blobsize`); the code of a wrong size, another status (413). */
+export class BlobTooLargeError extends RegistryError {
+  readonly code = "SIZE_INVALID";
+}
 export class TagInvalidError extends RegistryError {
   readonly code = "TAG_INVALID";
 }
@@ -114,5 +118,34 @@ export class UnavailableError extends RegistryError {
   ) {
     super(message, options);
     this.retryAfterSeconds = options.retryAfterSeconds ?? 5;
+  }
+}
+
+/** What is counted, or bounded, and was refused for it: few and fixed, for they name series of metrics. */
+export type LimitName =
+  | "address.requests"
+  | "address.uploads"
+  | "user.requests"
+  | "user.uploads"
+  | "logins"
+  | "sessions"
+  | "reports"
+  | "minrate"
+  | "blobsize"
+  | "manifestsize"
+  | "descriptors";
+
+/** A limit of `http.limits` is used up for now. The message says which, and what to do. */
+export class TooManyRequestsError extends RegistryError {
+  readonly code = "TOOMANYREQUESTS";
+  readonly limit: LimitName;
+  readonly retryAfterSeconds: number;
+  constructor(
+    message: string,
+    options: { readonly limit: LimitName; readonly retryAfterSeconds: number },
+  ) {
+    super(message, { detail: { limit: options.limit } });
+    this.limit = options.limit;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }

@@ -10,8 +10,19 @@ import { acceptedManifestTypes, isIndexType, isSchema1Type, mediaTypes } from ".
 export const manifestBytesMax = 4 * 1024 * 1024;
 /** Most references a manifest may have (INV-4). */
 export const manifestReferencesMax = 10_000;
-/** Deeper nesting than any real manifest has; a bound on the walk, not on the format. */
-const nestingMax = 64;
+
+/** What a manifest that is pushed is held to. */
+export interface ManifestBounds {
+  readonly referencesMax: number;
+  /** Levels of lists and objects within each other. */
+  readonly nestingMax: number;
+}
+
+/** Deeper nesting than any real manifest has: a bound on the walk, not on the format. */
+export const manifestBoundsMax: ManifestBounds = {
+  referencesMax: manifestReferencesMax,
+  nestingMax: 64,
+};
 
 /**
  * What a manifest refers to, and how:
@@ -55,7 +66,11 @@ type Json = Record<string, unknown>;
  * @param contentType the Content-Type of the request without parameters; "" when there was none.
  * @throws ManifestInvalidError naming the field and what was expected.
  */
-export function parseManifest(bytes: Uint8Array, contentType: string): ParsedManifest {
+export function parseManifest(
+  bytes: Uint8Array,
+  contentType: string,
+  bounds: ManifestBounds = manifestBoundsMax,
+): ParsedManifest {
   const json = parseObject(bytes);
   // Go clients write a field that is not set as "" or null, and read both as not set.
   const declared = json["mediaType"] === "" ? undefined : (json["mediaType"] ?? undefined);
@@ -85,7 +100,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string): ParsedMan
     throw new ManifestInvalidError(`a manifest of type ${mediaType} must say so in mediaType`);
   }
   checkShape(json, mediaType);
-  return describe(json, mediaType);
+  return describe(json, mediaType, bounds);
 }
 
 /**
@@ -97,7 +112,7 @@ export function readStoredManifest(bytes: Uint8Array): ParsedManifest {
   const json = parseObject(bytes);
   const declared = typeof json["mediaType"] === "string" ? json["mediaType"] : null;
   const mediaType = declared ?? inferMediaType(json) ?? mediaTypes.octetStream;
-  return describe(json, mediaType);
+  return describe(json, mediaType, manifestBoundsMax);
 }
 
 /** The media type of a manifest that does not name it: by its members, as the classic registry does. */
@@ -203,16 +218,15 @@ const rank: Readonly<Record<ReferenceKind, number>> = {
   other: 0,
 };
 
-function describe(json: Json, mediaType: string): ParsedManifest {
+function describe(json: Json, mediaType: string, bounds: ManifestBounds): ParsedManifest {
+  const { referencesMax, nestingMax } = bounds;
   const references = new Map<Digest, ManifestReference>();
   const add = (reference: ManifestReference): void => {
     const before = references.get(reference.digest);
     if (before !== undefined && rank[before.kind] >= rank[reference.kind]) return;
     references.set(reference.digest, reference);
-    if (references.size > manifestReferencesMax) {
-      throw new ManifestInvalidError(
-        `the manifest refers to more than ${manifestReferencesMax} digests`,
-      );
+    if (references.size > referencesMax) {
+      throw new ManifestInvalidError(`the manifest refers to more than ${referencesMax} digests`);
     }
   };
   addDescriptor(add, json["config"], "blob");
@@ -220,7 +234,7 @@ function describe(json: Json, mediaType: string): ParsedManifest {
   addDescriptors(add, json["blobs"], "blob");
   addDescriptors(add, json["manifests"], "manifest");
   addDescriptor(add, json["subject"], "subject");
-  addDigestsWithin(add, json, 0);
+  addDigestsWithin({ add, nestingMax }, json, 0);
   return {
     mediaType,
     artifactType: artifactTypeOf(json),
@@ -295,14 +309,20 @@ function annotationsOf(json: Json): Record<string, string> | null {
   return entries.length > 0 ? Object.fromEntries(entries) : null;
 }
 
+interface Walk {
+  readonly add: Add;
+  readonly nestingMax: number;
+}
+
 /** Adds every value of a key `digest` or `blobSum`, in any case, outside annotations (INV-7). */
-function addDigestsWithin(add: Add, value: unknown, depth: number): void {
+function addDigestsWithin(walk: Walk, value: unknown, depth: number): void {
   if (typeof value !== "object" || value === null) return;
+  const { add, nestingMax } = walk;
   if (depth > nestingMax) {
     throw new ManifestInvalidError(`the manifest nests deeper than ${nestingMax} levels`);
   }
   if (Array.isArray(value)) {
-    for (const entry of value as unknown[]) addDigestsWithin(add, entry, depth + 1);
+    for (const entry of value as unknown[]) addDigestsWithin(walk, entry, depth + 1);
     return;
   }
   for (const [key, entry] of Object.entries(value)) {
@@ -312,7 +332,7 @@ function addDigestsWithin(add: Add, value: unknown, depth: number): void {
     if ((name === "DIGEST" || name === "BLOBSUM") && typeof entry === "string") {
       if (isDigest(entry)) add({ digest: entry, kind: "other" });
     } else {
-      addDigestsWithin(add, entry, depth + 1);
+      addDigestsWithin(walk, entry, depth + 1);
     }
   }
 }

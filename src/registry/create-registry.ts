@@ -1,5 +1,6 @@
 // Puts the services of this room together behind the domain's face.
 import { BlobService } from "./blobs.ts";
+import { ContentLimits, widestBounds } from "./content-limits.ts";
 import { ContentCache } from "./content-cache.ts";
 import { CatalogService } from "./catalog.ts";
 import { DeletionService } from "./deletions.ts";
@@ -12,6 +13,8 @@ import { UploadService } from "./uploads.ts";
 
 export interface RegistryServices extends Registry {
   readonly uploads: UploadService;
+  /** How large what is pushed may be: can be replaced. */
+  readonly content: ContentLimits;
   /** Of what was asked for lately, manifests and small blobs. */
   readonly contentCache: CacheCounts;
   readonly deletions: DeletionService;
@@ -24,6 +27,7 @@ export function createRegistry(parts: ServiceParts): RegistryServices {
   return {
     blobs: new BlobService(parts, cache),
     uploads,
+    content: parts.content ?? new ContentLimits(widestBounds),
     contentCache: cache,
     manifests: new ManifestService(parts, cache),
     catalog: new CatalogService(parts),

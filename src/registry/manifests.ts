@@ -18,6 +18,7 @@ import {
 } from "../oci/index.ts";
 import { blobDataPath } from "../storage/layout.ts";
 import { deniedError, heldError, quotaWarning } from "./bounds.ts";
+import { widestBounds } from "./content-limits.ts";
 import type { ContentCache } from "./content-cache.ts";
 import { unboundedLoad } from "./load-line.ts";
 import { requiredOf } from "./manifest-validation.ts";
@@ -118,9 +119,10 @@ export class ManifestService implements Manifests {
 
   async put(put: PutManifest): Promise<AcceptedManifest> {
     const { reference, bytes } = put;
-    if (bytes.byteLength > manifestBytesMax) {
+    const allowed = this.#parts.content?.bounds ?? widestBounds;
+    if (bytes.byteLength > allowed.manifestBytesMax) {
       throw new ManifestTooLargeError(
-        `the manifest has ${bytes.byteLength} bytes; at most ${manifestBytesMax} are accepted`,
+        `the manifest has ${bytes.byteLength} bytes; at most ${allowed.manifestBytesMax} are accepted`,
       );
     }
     const byDigest = isDigestReference(reference);
@@ -130,7 +132,7 @@ export class ManifestService implements Manifests {
         detail: { digest: reference, actual: digest },
       });
     }
-    const manifest = parseManifest(bytes, put.contentType);
+    const manifest = parseManifest(bytes, put.contentType, allowed.manifest);
     const tags = [...new Set(byDigest ? put.tags : [reference, ...put.tags])];
     const warnings = await this.#admitted(bytes.byteLength, () =>
       this.#accept(put, { digest, manifest, tags }),

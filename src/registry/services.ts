@@ -2,6 +2,7 @@
 import type { Digest, Reference, RepositoryName } from "../oci/index.ts";
 import type { Audit } from "./audit.ts";
 import type { Bounds } from "./bounds.ts";
+import type { ContentLimits } from "./content-limits.ts";
 import type { DigestLocks } from "./keyed-locks.ts";
 import type { LoadLine } from "./load-line.ts";
 import type { Clock } from "./ports/clock.ts";
@@ -39,6 +40,8 @@ export interface ServiceParts {
   readonly treeLookup: () => TreeLookup | null;
   /** What repositories may hold and change; absent: anything. */
   readonly bounds?: Bounds;
+  /** How large what is pushed may be; absent: as large as can be read again. */
+  readonly content?: ContentLimits;
   /** Watches how full the storage is; absent: nobody does. */
   readonly loadLine?: LoadLine;
   /** Hears of deletions and restores; absent: nobody does. */

@@ -3,6 +3,7 @@
 // them; one writer a session. Design: docs/design/upload-sessions.md.
 import {
   algorithmOf,
+  BlobTooLargeError,
   BlobUploadUnknownError,
   type Digest,
   type DigestAlgorithm,
@@ -11,6 +12,7 @@ import {
   RangeInvalidError,
   type RepositoryName,
   SizeInvalidError,
+  TooManyRequestsError,
 } from "../oci/index.ts";
 import {
   blobDataPath,
@@ -62,7 +64,10 @@ export class UploadService implements Uploads {
     const terms = leaseTerms(this.#parts, options.caller);
     const upload = { id: crypto.randomUUID(), repository, startedAtMs: terms.nowMs };
     // Nothing in the tree yet: the first bytes bring the session's directory with them.
-    await this.#parts.index.beginUpload({ ...upload, terms });
+    const sessionsMax = this.#parts.content?.bounds.sessionsMax ?? null;
+    if (!(await this.#parts.index.beginUpload({ ...upload, terms, sessionsMax }))) {
+      throw tooManySessions(repository, sessionsMax ?? 0);
+    }
     this.#sessions.open(upload, options.algorithm, terms.nowMs);
     return upload;
   }
@@ -244,6 +249,7 @@ export class UploadService implements Uploads {
     const { repository, id } = upload;
     const path = uploadDataPath(repository, id);
     const before = await this.#storedBytes(repository, id);
+    this.#checkSize(before + (body.lengthBytes ?? 0));
     if (body.from !== null && body.from !== before) {
       throw new RangeInvalidError(
         `the upload holds ${before} bytes, the part begins at ${body.from}; go on at ${before}`,
@@ -257,6 +263,7 @@ export class UploadService implements Uploads {
         for await (const chunk of body.stream) {
           const received = writer.sizeBytes - before + chunk.byteLength;
           if (body.lengthBytes !== null && received > body.lengthBytes) break;
+          this.#checkSize(before + received);
           if (body.lengthBytes === null) await admission.checkUnannounced(chunk.byteLength);
           // Hashed here while another thread writes it.
           const appended = writer.append(chunk);
@@ -272,7 +279,8 @@ export class UploadService implements Uploads {
     } catch (error) {
       this.#sessions.forgetDigest(id);
       // Bytes that nobody was told of must not be what keeps a full disk full.
-      if (isFull(error) || error instanceof DiskFullError) await this.#takeBack(upload, before);
+      const isTooMuch = error instanceof DiskFullError || error instanceof BlobTooLargeError;
+      if (isFull(error) || isTooMuch) await this.#takeBack(upload, before);
       throw error;
     }
     const received = writer.sizeBytes - before;
@@ -284,6 +292,16 @@ export class UploadService implements Uploads {
       );
     }
     return { session, sizeBytes: writer.sizeBytes };
+  }
+
+  /** Of a blob, as soon as it is known to become so large. @throws BlobTooLargeError */
+  #checkSize(sizeBytes: number): void {
+    const most = this.#parts.content?.bounds.blobBytesMax ?? null;
+    if (most === null || sizeBytes <= most) return;
+    throw new BlobTooLargeError(
+      `a blob of ${sizeBytes} bytes or more is not accepted: http.limits.blobsize allows ${most}; make the layer smaller, or have the limit raised`,
+      { detail: { limit: most } },
+    );
   }
 
   async #takeBack(upload: UploadFact, sizeBytes: number): Promise<void> {
@@ -336,6 +354,16 @@ export class UploadService implements Uploads {
       await storage.removeEmptyDirectories(parent, repositoryDirectory(repository));
     });
   }
+}
+
+/** When one ends is not known; sessions that nobody uses any more expire. */
+const sessionRetrySeconds = 60;
+
+function tooManySessions(repository: RepositoryName, most: number): TooManyRequestsError {
+  return new TooManyRequestsError(
+    `${repository} has ${most} open uploads, as many as http.limits.sessions allows; end them (DELETE), or let them expire (storage.maintenance.uploadpurging.age)`,
+    { limit: "sessions", retryAfterSeconds: sessionRetrySeconds },
+  );
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

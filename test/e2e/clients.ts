@@ -18,9 +18,14 @@ export interface Client {
   command(...args: string[]): Promise<CommandResult>;
 }
 
+/** Where a program is; Debian has servers where only root's PATH leads. */
+export function programPath(program: string): string | null {
+  return Bun.which(program, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` });
+}
+
 /** describe, if all of the programs are here. */
 export function describeWith(programs: readonly string[], name: string, body: () => void): void {
-  const missing = programs.filter((program) => Bun.which(program) === null);
+  const missing = programs.filter((program) => programPath(program) === null);
   if (missing.length === 0) {
     describe(name, body);
     return;

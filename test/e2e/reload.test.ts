@@ -1,6 +1,6 @@
 // A server in a process of its own that is told, by signal and by command, to take another configuration.
 import { expect, test } from "bun:test";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { productCommand, type RunningRegistry } from "../support/registry-process.ts";
@@ -130,6 +130,20 @@ notifications: {endpoints: [{name: e${n % 3}, url: "http://127.0.0.1:9/"}]}
   timeoutMs,
 );
 
+/** Until its own code runs, and takes the signal: before that the runtime itself starts. */
+async function untilItListens(child: ChildProcess): Promise<void> {
+  const giveUpMs = Date.now() + 20_000;
+  for (;;) {
+    // Null: it has ended already, unharmed.
+    const status = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => null);
+    if (status === null || child.exitCode !== null) return;
+    const [, caught = "0"] = /^SigCgt:\s*(\w+)$/m.exec(status) ?? [];
+    if ((Number.parseInt(caught.at(-1) ?? "0", 16) & 1) === 1) return;
+    if (Date.now() > giveUpMs) throw new Error(`SIGHUP is not caught:\n${status}`);
+    await Bun.sleep(2);
+  }
+}
+
 test(
   "SIGHUP ends neither a server that starts or stops nor a command",
   withSandbox(async (sandbox) => {
@@ -143,10 +157,9 @@ test(
       });
       return { child, ended };
     };
-    // From the moment on at which its own code runs; before that the runtime itself starts.
     const commands = ["garbage-collect", "verify"].map((name) => start(name));
     for (const { child, ended } of commands) {
-      await Bun.sleep(150);
+      await untilItListens(child);
       for (let n = 0; n < 20; n++) {
         child.kill("SIGHUP");
         await Bun.sleep(5);
@@ -154,7 +167,7 @@ test(
       expect(await ended).toBe(0);
     }
     const { child, ended } = start("serve");
-    await Bun.sleep(150);
+    await untilItListens(child);
     for (let n = 0; n < 40; n++) {
       child.kill("SIGHUP");
       await Bun.sleep(5);

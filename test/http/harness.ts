@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import type { Access, AccessEntry, HttpOptions, LogFields } from "../../src/http/index.ts";
 import { type RunningServer, startServer } from "../../src/http/index.ts";
+import type { ServerParts } from "../../src/http/server.ts";
 import type { TlsParts } from "../../src/http/tls.ts";
 import { type Digest, digestOf, mediaTypes } from "../../src/oci/index.ts";
 import type { Registry } from "../../src/registry/registry.ts";
@@ -16,6 +17,7 @@ export const defaultOptions: HttpOptions = {
   relativeUrls: false,
   secret: "s3cret",
   headers: { "X-Content-Type-Options": ["nosniff"] },
+  trustedProxies: { unix: false, networks: [] },
   drainTimeoutMs: 0,
   bodySilenceMs: 60_000,
   deleteEnabled: true,
@@ -46,7 +48,8 @@ export interface Harness extends AsyncDisposable {
   pushImage(repository: string, reference: string, content?: string): Promise<Digest>;
 }
 
-export interface HarnessOptions extends Partial<HttpOptions> {
+export interface HarnessOptions
+  extends Partial<HttpOptions>, Pick<ServerParts, "limits" | "observer"> {
   readonly tls?: TlsParts;
 }
 
@@ -55,6 +58,7 @@ export async function startHarness(
   { tls, ...options }: HarnessOptions = {},
   access: Access | null = null,
 ): Promise<Harness> {
+  const { limits, observer, ...httpOptions } = options;
   const lines: LoggedLine[] = [];
   const accesses: AccessEntry[] = [];
   const failing: Record<string, string> = {};
@@ -65,13 +69,15 @@ export async function startHarness(
     };
   const server = await startServer({
     registry: await factory(),
-    options: { ...defaultOptions, ...options },
+    options: { ...defaultOptions, ...httpOptions },
     access,
     tls: tls ?? null,
     health: { failing: () => failing },
     logger: { info: log("info"), warn: log("warn"), error: log("error"), enabled: () => true },
     accessLog: { write: (entry) => accesses.push(entry) },
     clock: { now: () => 1_700_000_000_000 },
+    ...(limits === undefined ? {} : { limits }),
+    ...(observer === undefined ? {} : { observer }),
   });
   const origin = `${tls === undefined ? "http" : "https"}://127.0.0.1:${server.port}`;
   // Who certifies the server is not what these tests ask.
@@ -177,7 +183,11 @@ export class RawConnection {
   #wake: () => void = () => undefined;
   #socket: Bun.Socket | null = null;
 
-  static async open(port: number): Promise<RawConnection> {
+  /** @param options `isPaused`: takes nothing of what comes. */
+  static async open(
+    port: number,
+    options: { readonly isPaused?: boolean } = {},
+  ): Promise<RawConnection> {
     const connection = new RawConnection();
     connection.#socket = await Bun.connect({
       hostname: "127.0.0.1",
@@ -193,6 +203,7 @@ export class RawConnection {
         },
       },
     });
+    if (options.isPaused === true) connection.#socket.pause();
     return connection;
   }
 

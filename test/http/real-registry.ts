@@ -12,7 +12,7 @@ const everything: ManifestValidation = { urlsAllow: null, urlsDeny: [], indexChi
 
 export async function createRealRegistry(
   validation = everything,
-  guards: Pick<ServiceParts, "bounds" | "loadLine"> = {},
+  guards: Pick<ServiceParts, "bounds" | "content" | "loadLine"> = {},
 ): Promise<Registry> {
   const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
   await index.markComplete();

@@ -164,6 +164,26 @@ describe("the other parts", () => {
     expect((await pushImage({ origin }, "a/x:v1", "three")).status).toBe(201);
   });
 
+  test("limits of clients, and of what is pushed", async () => {
+    await using served = await startReloaded(() => "");
+    const { origin } = served;
+    expect((await pushBlob(served, "a/x", "four")).status).toBe(201);
+    const http = ", limits: {blobsize: 3B, address: {requests: 1, burst: 2}}";
+    expect(await served.reload("", { http })).toMatchObject({
+      applied: [
+        "http.limits.address.requests",
+        "http.limits.address.burst",
+        "http.limits.blobsize",
+      ],
+      needsRestart: [],
+    });
+    expect((await pushBlob(served, "a/x", "five!")).status).toBe(413);
+    expect([await status(`${origin}/v2/`), await status(`${origin}/v2/`)]).toEqual([200, 429]);
+    await served.reload("");
+    expect(await status(`${origin}/v2/`)).toBe(200);
+    expect((await pushBlob(served, "a/x", "five!")).status).toBe(201);
+  });
+
   test("the log's level and fields", async () => {
     await using served = await startReloaded(() => "");
     await served.reload("log: {level: error}");

@@ -129,6 +129,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** It speaks TLS; how the first request is made then. */
   readonly tls?: Bun.TLSOptions;
+  /** Where it listens, when that is no port: the first request goes there. */
+  readonly socket?: string;
 }
 
 /** Starts a server and waits for its first answer. Throws with its log when it ends before that. */
@@ -161,7 +163,7 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
   const url = `${options.tls === undefined ? "http" : "https"}://${options.host}`;
   const firstUrl = url + (options.firstPath ?? "/v2/");
   for (;;) {
-    const status = await statusOf(firstUrl, options.tls);
+    const status = await statusOf(firstUrl, options);
     if (status === 200) break;
     if (child.pid === undefined) await exited;
     if (state.exitCode !== null) {
@@ -187,10 +189,15 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
 }
 
 /** Null while nothing listens there. */
-async function statusOf(url: string, tls?: Bun.TLSOptions): Promise<number | null> {
+async function statusOf(
+  url: string,
+  { socket, tls }: Pick<StartOptions, "socket" | "tls">,
+): Promise<number | null> {
   try {
-    const init = { keepalive: false, headers: { Accept: acceptAll } };
-    const response = await fetch(url, tls === undefined ? init : { ...init, tls });
+    const through = socket === undefined ? {} : { unix: socket };
+    const secured = tls === undefined ? {} : { tls };
+    const headers = { Accept: acceptAll };
+    const response = await fetch(url, { keepalive: false, headers, ...through, ...secured });
     await response.arrayBuffer();
     return response.status;
   } catch {

@@ -49,15 +49,16 @@ export interface Guarded {
   /** Null: the description of the API, for whoever is known. */
   readonly operation: Pick<Operation, "id"> | null;
   readonly parameters: Readonly<Record<string, string>>;
+  readonly caller: string;
 }
 
 /** Null: everybody may do everything. @throws HttpError 401 or 403, NameInvalidError, UnavailableError */
 export async function guard(env: Env, asked: Guarded): Promise<Grant | null> {
   const { access } = env;
   if (access === null) return null;
-  const { request, operation, parameters } = asked;
+  const { request, operation, parameters, caller } = asked;
   const ask = (wanted: readonly Wanted[]): Promise<Grant> =>
-    granted(env, access, { request, wanted, byPassword: true });
+    granted(env, access, { request, wanted, caller, byPassword: true });
   if (operation === null) return await ask([]);
   const wanted = wantedFor(operation, parameters);
   try {

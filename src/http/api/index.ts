@@ -11,6 +11,7 @@ import { type Audited, audit } from "./audit.ts";
 import { refuseCrossSite } from "./changes.ts";
 import { HttpError } from "../http-error.ts";
 import { guard } from "./guard.ts";
+import type { Visitor } from "../limits/limits.ts";
 import { EventFeed } from "./event-feed.ts";
 import { collectionStatus } from "./collection-view.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -30,6 +31,8 @@ export interface ApiRequest {
   readonly requestId: string;
   /** False: the path led here by dot segments, past whoever looked at its beginning. */
   readonly isAsWritten: boolean;
+  /** Null: nobody counts what whoever asks uses. */
+  readonly visitor: Visitor | null;
 }
 
 /** What came of it. */
@@ -134,14 +137,15 @@ export class Api {
   }
 
   async #answer(asked: ApiRequest, audited: Trail): Promise<Reply> {
-    const { request, path, query, remote } = asked;
+    const { request, path, query, remote, visitor } = asked;
     const { method } = request;
+    visitor?.enter(false);
     if (!asked.isAsWritten) {
       throw new ApiError("INVALID_PATH", "the path holds dot segments; give it without them");
     }
     const below = path.slice(this.#base.length + 1);
     if (below === "openapi.json") {
-      await guard(this.#env, { request, operation: null, parameters: {} });
+      await guard(this.#env, { ...asked, operation: null, parameters: {} });
       return this.#describe(method);
     }
     const { place, parameters } = found(below);
@@ -151,8 +155,9 @@ export class Api {
     if (operation === undefined) throw notAllowed(method, allow);
     const isChange = operation.method !== "GET";
     if (isChange) audited.entry = { ...asked, operation, parameters };
-    const grant = await guard(this.#env, { request, operation, parameters });
+    const grant = await guard(this.#env, { ...asked, operation, parameters });
     audited.user = grant?.user ?? null;
+    visitor?.identify(audited.user);
     nameActor(audited.user);
     const caller = audited.user ?? asked.caller;
     if (isChange) {

@@ -132,6 +132,7 @@ const refusalTexts: Readonly<Record<number, string>> = {
   410: "It was, and is gone for good.",
   413: "The body is too large.",
   415: "The body is not application/json.",
+  429: "A limit of `http.limits`, or many reports being made: see Retry-After.",
   500: "The log says more.",
   503: "Come again: see Retry-After.",
   507: "The disk is full: collect, and try again.",
@@ -139,7 +140,7 @@ const refusalTexts: Readonly<Record<number, string>> = {
 
 function responsesOf(one: Operation): Json {
   const { answer, method } = one;
-  const reading = [400, 401, 403, 500, 503];
+  const reading = [400, 401, 403, 429, 500, 503];
   const always = method === "GET" ? reading : [...reading, 408, 413, 415, 507];
   const statuses = [...new Set([...always, ...one.refusals])].sort((a, b) => a - b);
   const content =

@@ -191,11 +191,11 @@ export function pageReply(call: ApiCall, items: readonly unknown[], cursor: stri
   return jsonReply(200, { items, next }, headers);
 }
 
-/** Relative: clients resolve it against the URL that they asked. */
+/** Without scheme and host: clients resolve it against the URL that they asked. */
 function nextTarget(call: ApiCall, cursor: string): string {
   const parameters = new URLSearchParams(call.query);
   parameters.set("cursor", cursor);
-  return `${call.path}?${parameters.toString()}`;
+  return `${call.env.locations.path(call.path)}?${parameters.toString()}`;
 }
 
 /** The repository that the path names. @throws NameInvalidError */

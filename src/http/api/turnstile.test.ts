@@ -17,7 +17,9 @@ test("two at a time, the others in their order, and not too many of them", async
   const all = Array.from({ length: 30 }, (_, n) => enter(n));
   const results = await Promise.allSettled(all);
   const refused = results.filter(
-    (result) => result.status === "rejected" && String(result.reason).includes("ask again later"),
+    (result) =>
+      result.status === "rejected" &&
+      String(result.reason).includes("TooManyRequestsError: 20 reports wait"),
   );
   expect(refused).toHaveLength(8);
   expect(order).toEqual(Array.from({ length: 22 }, (_, n) => n));

@@ -1,15 +1,17 @@
 // Lets few through at a time: reports that walk over the whole registry. Each gives others their turn between
 // its looks, but many at once would leave nobody much.
-import { UnavailableError } from "../../oci/index.ts";
+import { TooManyRequestsError } from "../../oci/index.ts";
 
 const atOnce = 2;
 const waitingMax = 20;
+/** Most are over sooner. */
+const retrySeconds = 5;
 
 export class Turnstile {
   #inside = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** @throws UnavailableError when too many wait already */
+  /** @throws TooManyRequestsError when too many wait already */
   async pass<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#inside >= atOnce) await this.#turn();
     else this.#inside += 1;
@@ -25,7 +27,10 @@ export class Turnstile {
 
   #turn(): Promise<void> {
     if (this.#waiting.length >= waitingMax) {
-      throw new UnavailableError("many reports are being made at the moment; ask again later");
+      throw new TooManyRequestsError(
+        `${waitingMax} reports wait to be made already; ask again after the time in Retry-After`,
+        { limit: "reports", retryAfterSeconds: retrySeconds },
+      );
     }
     return new Promise((resolve) => this.#waiting.push(resolve));
   }

@@ -27,7 +27,7 @@ async function listRepositories(env: Env, call: Call): Promise<Reply> {
   const lastShown = repositories.at(-1);
   const more = lastShown !== undefined && found.length > limit;
   const headers = more
-    ? { Link: nextLink(call, { last: lastShown, n: String(limit) }) }
+    ? { Link: nextLink(env, call, { last: lastShown, n: String(limit) }) }
     : undefined;
   return jsonReply(200, { repositories }, headers);
 }

@@ -20,9 +20,6 @@ import { readManifestBody } from "../request-body.ts";
 import { type ManifestRoute, parseKnownReference } from "../route.ts";
 import { queryValue, queryValues } from "../target.ts";
 
-/** Most `?tag=` parameters of one push (the specification asks for 10 at least). */
-const tagParametersMax = 100;
-
 /** A header holds no more than 4096 bytes of them. */
 const warningsMax = 5;
 
@@ -72,13 +69,17 @@ function notModified(manifest: ManifestFact): Reply {
 
 async function putManifest(env: Env, call: Call, route: ManifestRoute): Promise<Reply> {
   const reference = parseReference(route.reference);
-  const tags = tagParameters(call.query);
+  const tags = tagParameters(call.query, env.limits.options.tagParametersMax);
   if (tags.length > 0 && !isDigestReference(reference)) {
     throw new TagInvalidError("tag parameters go with a push by digest only");
   }
   const algorithm = digestAlgorithm(call.query);
   const contentType = call.request.headers.get("content-type") ?? "";
-  const bytes = await readManifestBody(call.request);
+  const bytes = await readManifestBody(call.request, {
+    bytesMax: env.limits.options.manifestBytesMax,
+    // At the least rate that is asked of anybody, and not at once.
+    msMax: env.limits.options.slow?.graceMs ?? env.options.bodySilenceMs,
+  });
   env.received(bytes.byteLength);
   const accepted = await env.registry.manifests.put({
     repository: route.repository,
@@ -109,11 +110,11 @@ function warningHeader(warnings: readonly string[]): { readonly Warning?: string
 /**
  * @throws TagInvalidError, HttpError 414 when there are too many to be answered with confidence.
  */
-function tagParameters(query: string): Tag[] {
+function tagParameters(query: string, most: number): Tag[] {
   const given = queryValues(query, "tag");
-  if (given.length > tagParametersMax) {
+  if (given.length > most) {
     throw new HttpError(
-      `${given.length} tag parameters; at most ${tagParametersMax} are accepted in one request`,
+      `${given.length} tag parameters; at most ${most} are accepted in one request`,
       { status: 414, code: "TAG_INVALID" },
     );
   }

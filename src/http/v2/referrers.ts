@@ -36,7 +36,7 @@ async function listReferrers(env: Env, call: Call, route: DigestRoute): Promise<
           last: after ?? "",
           ...(artifactType === null ? {} : { artifactType }),
         };
-        return indexReply(list, artifactType, nextLink(call, parameters));
+        return indexReply(list, artifactType, nextLink(env, call, parameters));
       }
       after = referrer.digest;
     }

@@ -29,7 +29,7 @@ async function listTags(env: Env, call: Call, route: RepositoryRoute): Promise<R
   const lastShown = tags.at(-1);
   const more = lastShown !== undefined && found.length > limit;
   const headers = more
-    ? { Link: nextLink(call, { last: lastShown, n: String(limit) }) }
+    ? { Link: nextLink(env, call, { last: lastShown, n: String(limit) }) }
     : undefined;
   return jsonReply(200, { name: repository, tags }, headers);
 }

@@ -47,6 +47,7 @@ async function beginUpload(env: Env, call: Call, route: RepositoryRoute): Promis
     return pushAtOnce(env, call, { repository, digest });
   }
   const algorithm = digest === null ? digestAlgorithm(call.query) : algorithmOf(digest);
+  call.visitor?.checkUploads();
   const { id } = await env.registry.uploads.begin(repository, { caller: call.caller, algorithm });
   return progress(env, call, { status: 202, repository, id, sizeBytes: 0 });
 }
@@ -80,11 +81,13 @@ async function pushAtOnce(
   const { repository, digest } = push;
   const { caller } = call;
   const { uploads } = env.registry;
-  const body = uploadBody(call.request, receivingOf(env));
+  const body = uploadBody(call.request, receivingOf(env, call));
   const begun = { caller, algorithm: algorithmOf(digest) };
   const { id } = await orDrop(body, () => uploads.begin(repository, begun));
   try {
-    const blob = await orDrop(body, () => uploads.finish({ repository, id, caller }, digest, body));
+    const blob = await receive(call, body, () =>
+      uploads.finish({ repository, id, caller }, digest, body),
+    );
     return created(env, call, { repository, blob });
   } catch (error) {
     // The client never learnt of this session, so nobody else would end it. What it was ended for
@@ -107,7 +110,9 @@ async function appendToUpload(env: Env, call: Call, route: UploadRoute): Promise
   env.uploadState.check(call.query, repository, id);
   const body = await partOf(env, call, route);
   const { uploads } = env.registry;
-  const { sizeBytes } = await orDrop(body, () => uploads.append({ repository, id, caller }, body));
+  const { sizeBytes } = await receive(call, body, () =>
+    uploads.append({ repository, id, caller }, body),
+  );
   return progress(env, call, { status: 202, repository, id, sizeBytes });
 }
 
@@ -123,14 +128,23 @@ async function finishUpload(env: Env, call: Call, route: UploadRoute): Promise<R
   const hasPart = call.request.body !== null || call.request.headers.has("content-range");
   const body = hasPart ? await partOf(env, call, route) : null;
   const { uploads } = env.registry;
-  const blob = await orDrop(body, () => uploads.finish({ repository, id, caller }, digest, body));
+  const blob = await receive(call, body, () =>
+    uploads.finish({ repository, id, caller }, digest, body),
+  );
   return created(env, call, { repository, blob });
+}
+
+/** When it is the caller's turn to send; without a body there is nothing to wait for. */
+function receive<T>(call: Call, body: UploadBody | null, work: () => Promise<T>): Promise<T> {
+  const { visitor, request } = call;
+  if (visitor === null || body === null || body.lengthBytes === 0) return orDrop(body, work);
+  return orDrop(body, () => visitor.upload(() => request.signal, work));
 }
 
 /** A Content-Range that is none is answered as one out of order: with how much is there. */
 async function partOf(env: Env, call: Call, route: UploadRoute): Promise<UploadBody> {
   try {
-    return uploadBody(call.request, receivingOf(env));
+    return uploadBody(call.request, receivingOf(env, call));
   } catch (error) {
     if (!(error instanceof RangeInvalidError)) throw error;
     const { sizeBytes } = await env.registry.uploads.status(route.repository, route.id);
@@ -176,6 +190,12 @@ function created(
   });
 }
 
-function receivingOf({ options, received }: Env): Receiving {
-  return { silenceMs: options.bodySilenceMs, received };
+function receivingOf({ options, received, limits }: Env, { visitor }: Call): Receiving {
+  return {
+    slow: limits.options.slow ?? { bytesPerSecondMin: 1, graceMs: options.bodySilenceMs },
+    received: (bytes) => {
+      received(bytes);
+      return visitor?.received(bytes) ?? 0;
+    },
+  };
 }

@@ -29,6 +29,8 @@ interface Counted {
 export class RequestMetrics {
   readonly #durations: Durations;
   readonly #counted = new Map<string, Map<string, Counted>>();
+  /** By limit: the names are few and fixed. */
+  readonly #refused = new Map<string, number>();
   #underWay = 0;
   #receivedBytes = 0;
   #sentBytes = 0;
@@ -63,6 +65,16 @@ export class RequestMetrics {
       registers,
       collect: (): void => collect(sent, this.#sentBytes),
     });
+    const refused = new Counter({
+      name: "plimsoll_http_refused_total",
+      help: "Requests refused or given up for a limit of http.limits, by limit.",
+      labelNames: ["limit"],
+      registers,
+      collect: (): void => {
+        refused.reset();
+        for (const [limit, count] of this.#refused) refused.inc({ limit }, count);
+      },
+    });
     const requests = new Counter({
       name: "plimsoll_http_requests_total",
       help: "Requests answered, by endpoint, method and status.",
@@ -81,6 +93,10 @@ export class RequestMetrics {
 
   received(bytes: number): void {
     this.#receivedBytes += bytes;
+  }
+
+  refused(limit: string): void {
+    this.#refused.set(limit, (this.#refused.get(limit) ?? 0) + 1);
   }
 
   completed(request: CountedRequest): void {

@@ -67,6 +67,8 @@ export interface AccessController {
   readonly passwordRealm: string | null;
   /** @throws UnavailableError when too many passwords are being checked. */
   decide(credentials: Credentials, wanted: readonly Wanted[]): Promise<Decision>;
+  /** Whether the password was right a moment ago. Costs next to nothing; absent: it cannot tell. */
+  knows?(credentials: Extract<Credentials, { kind: "basic" }>): boolean;
 }
 
 /** Who asks for a token, and what for. */

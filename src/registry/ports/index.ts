@@ -138,8 +138,11 @@ export interface Index
   /**
    * Opens a session. This and `touchUpload` survive the process, and a power cut only once something else
    * that was changed later is durable: until it ends, an upload's bytes are not durable either.
+   * False, and nothing was changed: the repository has `sessionsMax` of them (null: any number may be open).
    */
-  beginUpload(upload: UploadFact & { readonly terms: LeaseTerms }): Promise<void>;
+  beginUpload(
+    upload: UploadFact & { readonly terms: LeaseTerms; readonly sessionsMax?: number | null },
+  ): Promise<boolean>;
   /** The upload receives bytes: it stays, and so do its caller's leases in that repository (INV-5). */
   touchUpload(upload: {
     readonly id: string;

@@ -17,6 +17,7 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
   for (const round of [1, 2]) {
     const upload = { id: `one ${round}`, repository: repo("a"), startedAtMs: 1, terms: terms() };
     await index.beginUpload(upload);
+    await index.beginUpload({ ...upload, id: `refused ${round}`, sessionsMax: 1 });
     await index.touchUpload(upload);
     await index.findUpload(repo("a"), upload.id);
     await index.listIdleUploads(world.nowMs + 1, 9);

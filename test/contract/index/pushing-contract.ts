@@ -31,6 +31,26 @@ export function uploadContract(driver: IndexDriver): void {
       expect(await index.findUpload(repo("b"), "one")).toBeNull();
     });
 
+    test("a repository has no more sessions than it may have, whoever was first", async () => {
+      const { index, nowMs } = world();
+      const begin = (id: string, name: string, sessionsMax: number | null): Promise<boolean> => {
+        const upload = { id, repository: repo(name), startedAtMs: nowMs };
+        return index.beginUpload({ ...upload, terms: world().terms(), sessionsMax });
+      };
+      const at = (id: string): Promise<unknown> => index.findUpload(repo("a"), id);
+      const together = ["1", "2", "3", "4"].map((id) => begin(id, "a", 3));
+      expect(await Promise.all(together)).toEqual([true, true, true, false]);
+      expect(await at("4")).toBeNull();
+      expect(await begin("5", "b", 1)).toBe(true);
+      expect(await begin("6", "a", 2)).toBe(false);
+      expect(await begin("7", "a", null)).toBe(true);
+      // The room that one leaves is taken once.
+      const ended = index.endUpload("7").then(() => index.endUpload("1"));
+      await ended;
+      expect(await Promise.all([begin("8", "a", 3), begin("9", "a", 3)])).toEqual([true, false]);
+      expect(await at("9")).toBeNull();
+    });
+
     test("idle sessions come oldest first; touching keeps one", async () => {
       const { index } = world();
       for (const id of ["c", "a", "b"]) {

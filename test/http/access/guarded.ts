@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { composeAccess } from "../../../src/compose-access.ts";
 import { loadConfig } from "../../../src/config/index.ts";
-import { httpOptions } from "../../../src/config-mapping.ts";
+import { httpOptions, limitsOptions } from "../../../src/config-mapping.ts";
+import { Limits } from "../../../src/http/index.ts";
 import { createMemoryIndex } from "../../../src/index/sqlite-index.ts";
 import type { Index } from "../../../src/registry/ports/index.ts";
 import { type Harness, type RegistryFactory, startHarness } from "../harness.ts";
@@ -54,9 +55,10 @@ export async function startGuarded(yaml: string, options: GuardedOptions = {}): 
     clock: { now: () => clock.nowMs },
   });
   const { listen: _, ...http } = httpOptions(config);
+  const limits = new Limits(limitsOptions(config), () => clock.nowMs);
   const harness = await startHarness(
     options.registry ?? (() => createRealRegistry()),
-    http,
+    { ...http, limits },
     access,
   );
   return {

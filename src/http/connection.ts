@@ -1,0 +1,73 @@
+// How long the runtime waits for the client of a request. What was tried of its timer (1.4.5): the first
+// header of a connection has to be there within 10 to 12 seconds, whatever is set, and bytes that trickle do
+// not put that off. Everything else it measures by what is set last: so it is off while something takes its
+// time (bodies that arrive have deadlines of their own, request-body.ts), and set to what fits before the
+// answer is sent. Most answers are there at once, and the timer of the whole server fits them.
+import type { Listening } from "./listener.ts";
+import type { Limits } from "./limits/limits.ts";
+import type { Peer } from "./peer.ts";
+import type { Reply } from "./reply.ts";
+
+/**
+ * The most that the runtime can count. A client that takes nothing for so long is gone; it is told from a
+ * slow one once that has taken about a third of what the system holds for it: at 10 kB a second it has.
+ */
+const stalledSecondsMax = 255;
+
+/** What all connections of a server share. */
+export interface ConnectionTimes {
+  readonly limits: Limits;
+  /** What the server was started with. */
+  readonly idleMs: number;
+  /** While the client takes nothing of an answer, where no limit says it. */
+  readonly stalledMs: number;
+}
+
+export class Connection {
+  readonly #request: Request;
+  readonly #server: Listening;
+  readonly #times: ConnectionTimes;
+  #isTimed = false;
+
+  constructor(request: Request, server: Listening, times: ConnectionTimes) {
+    this.#request = request;
+    this.#server = server;
+    this.#times = times;
+  }
+
+  /** Null on a unix socket. */
+  get peer(): Peer | null {
+    return this.#server.requestIP(this.#request);
+  }
+
+  /** The answer may take as long as it takes. */
+  takesTime(): void {
+    this.#isTimed = true;
+    this.#server.timeout(this.#request, 0);
+  }
+
+  /** The answer is decided, and about to be sent. */
+  answering({ body, headers }: Reply): void {
+    if (body instanceof Blob) {
+      // The runtime sets the timer anew when it begins to send a file.
+      setImmediate(() => this.#allow(this.#stalledSeconds));
+    } else if (body instanceof ReadableStream) {
+      const isEndless = headers["Content-Type"]?.startsWith("text/event-stream") === true;
+      this.#allow(isEndless ? 0 : this.#stalledSeconds);
+    } else {
+      const { limits, idleMs } = this.#times;
+      const wanted = limits.options.idleMs;
+      if (this.#isTimed || wanted !== idleMs) this.#allow(Math.ceil(wanted / 1000));
+    }
+  }
+
+  get #stalledSeconds(): number {
+    const { limits, stalledMs } = this.#times;
+    const graceMs = limits.options.slow?.graceMs ?? stalledMs;
+    return Math.min(Math.ceil(graceMs / 1000), stalledSecondsMax);
+  }
+
+  #allow(seconds: number): void {
+    this.#server.timeout(this.#request, seconds);
+  }
+}

@@ -1,0 +1,50 @@
+// Sends a body no faster than its client may have it. The runtime drops the Content-Length of a body that
+// it does not know to be a file, so such an answer comes in chunks.
+import type { Reply } from "../reply.ts";
+import type { Visitor } from "./limits.ts";
+
+/** Small, so that transfers of one client take turns often. */
+const portionBytes = 64 * 1024;
+
+export async function pacedReply(reply: Reply, visitor: Visitor): Promise<Reply> {
+  const { body } = reply;
+  if (body === null) return reply;
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    await pause(visitor.sent(reply.sizeBytes ?? 0));
+    return reply;
+  }
+  return { ...reply, body: streamOf(body instanceof Blob ? body.stream() : body, visitor) };
+}
+
+function streamOf(body: AsyncIterable<Uint8Array>, visitor: Visitor): ReadableStream<Uint8Array> {
+  const portions = paced(body, visitor);
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const next = await portions.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(next.value);
+      },
+      // The file is let go when the client is gone.
+      cancel: async () => void (await portions.return(undefined)),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function* paced(
+  body: AsyncIterable<Uint8Array>,
+  visitor: Visitor,
+): AsyncGenerator<Uint8Array, undefined> {
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.byteLength; at += portionBytes) {
+      const portion = chunk.subarray(at, at + portionBytes);
+      yield portion;
+      await pause(visitor.sent(portion.byteLength));
+    }
+  }
+}
+
+async function pause(ms: number): Promise<void> {
+  if (ms > 0) await Bun.sleep(ms);
+}
