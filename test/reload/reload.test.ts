@@ -110,6 +110,10 @@ describe("whole or nothing", () => {
     expect(served.lines.at(-1)).toContain(`auth.htpasswd.path: ${missing} cannot be read`);
     expect((await pushBlob({ origin }, "a/x", "four")).status).toBe(403);
     expect(await status(`${origin}/v2/`)).toBe(200);
+    const keys = `auth: {token: {realm: "https://t/", service: s, issuer: i, jwks: ${missing}}}`;
+    expect(await served.reload(`quotas: []\n${keys}`)).toMatchObject({ ok: false });
+    expect(served.lines.at(-1)).toContain(missing);
+    expect((await pushBlob({ origin }, "a/x", "four")).status).toBe(403);
     // And it can still be mended.
     expect(await served.reload("quotas: []")).toMatchObject({ ok: true, applied: ["quotas"] });
     expect((await pushBlob({ origin }, "a/x", "four")).status).toBe(201);
