@@ -60,7 +60,7 @@ export class ApiServices {
 
   /** Ends a run of retention that was asked for under other rules. */
   rulesChanged(): void {
-    this.#retention.stopRun("the rules have changed; ask again");
+    this.#retention.stopRun(new Error("the rules have changed; ask again"));
   }
 
   /** Ends what was asked for over the API. */

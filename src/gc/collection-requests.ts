@@ -2,6 +2,7 @@
 // later. One such request at a time; it waits for the index to be checked (INV-8) and for its turn.
 import type { CollectOptions } from "./collection-events.ts";
 import type { Collector } from "./collector.ts";
+import { OneRun } from "../registry/ports/one-run.ts";
 import { messageOf } from "./run-record.ts";
 import { CollectionStop } from "./stop-reason.ts";
 
@@ -14,9 +15,7 @@ export interface CollectionRequestParts {
 
 export class CollectionRequests {
   readonly #parts: CollectionRequestParts;
-  #asked: { readonly abort: AbortController; readonly over: Promise<void> } | null = null;
-  #stopped = false;
-  #changes = 0;
+  readonly #asked = new OneRun();
 
   constructor(parts: CollectionRequestParts) {
     this.#parts = parts;
@@ -24,37 +23,28 @@ export class CollectionRequests {
 
   /** Somebody asked, and the collection has not ended yet; it may wait for its turn. */
   get isAsked(): boolean {
-    return this.#asked !== null;
+    return this.#asked.isRunning;
   }
 
   /** Grows with every change of `isAsked`. */
   get changes(): number {
-    return this.#changes;
+    return this.#asked.changes;
   }
 
   /** False: another request is not over yet, or the process stops. */
   start(options: CollectOptions): boolean {
-    if (this.#asked !== null || this.#stopped) return false;
-    const abort = new AbortController();
-    // Not before there is something to forget.
-    const over = Promise.resolve().then(() => this.#collect(options, abort.signal));
-    this.#asked = { abort, over };
-    this.#changes += 1;
-    return true;
+    return this.#asked.start((signal) => this.#collect(options, signal));
   }
 
   /** Stops the run under way between two batches, whoever asked for it; false: there is none. */
   stopRun(): boolean {
     const isRunning = this.#parts.collector.stopRun();
-    this.#asked?.abort.abort(new CollectionStop("asked"));
-    return isRunning || this.#asked !== null;
+    return this.#asked.abort(new CollectionStop("asked")) || isRunning;
   }
 
   /** The process stops: later requests are refused. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#asked?.abort.abort(new CollectionStop("stopping"));
-    await this.#asked?.over;
+    await this.#asked.stop(new CollectionStop("stopping"));
   }
 
   async #collect(options: CollectOptions, signal: AbortSignal): Promise<void> {
@@ -66,9 +56,6 @@ export class CollectionRequests {
       // Nobody waits for it: the log says it, and the monitor of the collector.
       if (!signal.aborted)
         log.warn(`the collection that was asked for failed: ${messageOf(error)}`);
-    } finally {
-      this.#asked = null;
-      this.#changes += 1;
     }
   }
 }

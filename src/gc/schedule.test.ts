@@ -1,57 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { CollectionDue } from "../registry/ports/index.ts";
 import { repository, World } from "../../test/race/world.ts";
+import { FakeTime } from "../../test/support/fake-time.ts";
 import type { CollectionReport, CollectOptions } from "./collection-events.ts";
 import { CollectionSchedule, type ScheduleOptions } from "./schedule.ts";
-import type { Timers } from "./timers.ts";
 import { stopReasonOf } from "./stop-reason.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
-
-/** Lets everything that can go on without time go on. */
-async function settle(): Promise<void> {
-  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
-}
-
-class FakeTime implements Timers {
-  readonly #rings = new Map<object, { readonly atMs: number; readonly ring: () => void }>();
-
-  constructor(public nowMs: number) {}
-
-  now(): number {
-    return this.nowMs;
-  }
-
-  set(ms: number, ring: () => void): () => void {
-    const key = {};
-    this.#rings.set(key, { atMs: this.nowMs + ms, ring });
-    return () => this.#rings.delete(key);
-  }
-
-  /** The clock is set; timers are not, and ring when they would have. */
-  setClock(nowMs: number): void {
-    const shiftMs = nowMs - this.nowMs;
-    for (const [key, { atMs, ring }] of this.#rings) {
-      this.#rings.set(key, { atMs: atMs + shiftMs, ring });
-    }
-    this.nowMs = nowMs;
-  }
-
-  async pass(ms: number): Promise<void> {
-    const untilMs = this.nowMs + ms;
-    await settle();
-    for (;;) {
-      const [next] = [...this.#rings].toSorted(([, a], [, b]) => a.atMs - b.atMs);
-      if (next === undefined || next[1].atMs > untilMs) break;
-      this.#rings.delete(next[0]);
-      this.nowMs = next[1].atMs;
-      next[1].ring();
-      await settle();
-    }
-    this.nowMs = untilMs;
-  }
-}
 
 const plain: ScheduleOptions = {
   intervalMs: 10 * minuteMs,

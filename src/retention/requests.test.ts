@@ -36,11 +36,11 @@ test("a run that is stopped says why; the next one goes by the rules of then", a
     log: { warn: () => undefined },
   });
   const before = rules;
-  expect(requests.stopRun("nothing runs")).toBe(false);
+  expect(requests.stopRun()).toBe(false);
   expect(requests.start(asked)).toBe(true);
   await Bun.sleep(1);
   rules = [];
-  expect(requests.stopRun("the rules have changed; ask again")).toBe(true);
+  expect(requests.stopRun(new Error("the rules have changed; ask again"))).toBe(true);
   await Bun.sleep(1);
   expect(requests.last).toMatchObject({
     report: null,

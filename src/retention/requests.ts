@@ -2,6 +2,7 @@
 // looked at later. One at a time. Keeps the first things that go, and the sums of all.
 import type { RepositoryName } from "../oci/index.ts";
 import type { Actor } from "../registry/audit.ts";
+import { askedToStop, OneRun, registryStops } from "../registry/ports/one-run.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { GoingTag, GoingUntagged, RetentionEvent, RetentionReport } from "./events.ts";
 import type { Retention, RetentionWork } from "./retention.ts";
@@ -49,10 +50,9 @@ export interface RetentionRequestParts {
 
 export class RetentionRequests {
   readonly #parts: RetentionRequestParts;
-  #running: { readonly abort: AbortController; readonly over: Promise<void> } | null = null;
+  readonly #run = new OneRun();
   #current: RetentionRun | null = null;
   #last: RetentionResult | null = null;
-  #stopped = false;
 
   constructor(parts: RetentionRequestParts) {
     this.#parts = parts;
@@ -73,8 +73,7 @@ export class RetentionRequests {
 
   /** False: one is under way, or the process stops. */
   start(asked: RetentionAsked): boolean {
-    if (this.#running !== null || this.#stopped) return false;
-    const abort = new AbortController();
+    if (!this.#run.start((signal) => this.#carryOut(asked, signal))) return false;
     this.#current = {
       asked,
       startedAtMs: this.#parts.clock.now(),
@@ -84,26 +83,20 @@ export class RetentionRequests {
       skipped: [],
       refused: [],
     };
-    // Not before there is something to forget.
-    const over = Promise.resolve().then(() => this.#run(asked, abort.signal));
-    this.#running = { abort, over };
     return true;
   }
 
   /** What an application has removed by then is gone. False: none is under way. */
-  stopRun(why = "somebody asked for it to stop"): boolean {
-    this.#running?.abort.abort(new Error(why));
-    return this.#running !== null;
+  stopRun(why: Error = askedToStop()): boolean {
+    return this.#run.abort(why);
   }
 
   /** The process stops: later requests are refused. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#running?.abort.abort(new Error("the registry is stopping"));
-    await this.#running?.over;
+    await this.#run.stop(registryStops());
   }
 
-  async #run(asked: RetentionAsked, signal: AbortSignal): Promise<void> {
+  async #carryOut(asked: RetentionAsked, signal: AbortSignal): Promise<void> {
     const { agreed, log, retention, rules } = this.#parts;
     const { rule, isWanted, actor } = asked;
     const work: RetentionWork = {
@@ -131,7 +124,6 @@ export class RetentionRequests {
     }
     const ended = this.#current;
     this.#current = null;
-    this.#running = null;
     if (ended === null) return;
     this.#last = { ...ended, endedAtMs: this.#parts.clock.now(), report, failure };
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Timers } from "../gc/index.ts";
+import { FakeTime } from "../../test/support/fake-time.ts";
 import { parseGlobs } from "../oci/index.ts";
 import type { RetentionReport } from "./events.ts";
 import type { RetentionWork } from "./retention.ts";
@@ -9,49 +9,6 @@ import { RetentionSchedule } from "./schedule.ts";
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const startMs = Date.parse("2026-03-10T00:00:00Z");
-
-/** Lets everything that can go on without time go on. */
-async function settle(): Promise<void> {
-  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
-}
-
-class FakeTime implements Timers {
-  readonly #rings = new Map<object, { readonly atMs: number; readonly ring: () => void }>();
-  nowMs = startMs;
-
-  now(): number {
-    return this.nowMs;
-  }
-
-  set(ms: number, ring: () => void): () => void {
-    const key = {};
-    this.#rings.set(key, { atMs: this.nowMs + ms, ring });
-    return () => this.#rings.delete(key);
-  }
-
-  /** The clock is set; timers are not, and ring when they would have. */
-  setClock(nowMs: number): void {
-    const shiftMs = nowMs - this.nowMs;
-    for (const [key, { atMs, ring }] of this.#rings) {
-      this.#rings.set(key, { atMs: atMs + shiftMs, ring });
-    }
-    this.nowMs = nowMs;
-  }
-
-  async pass(ms: number): Promise<void> {
-    const untilMs = this.nowMs + ms;
-    await settle();
-    for (;;) {
-      const [next] = [...this.#rings].toSorted(([, a], [, b]) => a.atMs - b.atMs);
-      if (next === undefined || next[1].atMs > untilMs) break;
-      this.#rings.delete(next[0]);
-      this.nowMs = next[1].atMs;
-      next[1].ring();
-      await settle();
-    }
-    this.nowMs = untilMs;
-  }
-}
 
 function rule(name: string, intervalMs: number): RetentionRule {
   return {
@@ -77,7 +34,7 @@ function scheduled(
     readonly apply?: (work: RetentionWork, signal: AbortSignal) => Promise<RetentionReport>;
   } = {},
 ) {
-  const time = new FakeTime();
+  const time = new FakeTime(startMs);
   const agreed = Promise.withResolvers<void>();
   const ran: string[] = [];
   const told: string[] = [];

@@ -2,6 +2,7 @@
 // later. One at a time. Keeps the first findings and counts of all of them, however many there are.
 import type { Clock } from "../registry/ports/clock.ts";
 import type { TreeProblem } from "../registry/ports/index.ts";
+import { askedToStop, OneRun, registryStops } from "../registry/ports/one-run.ts";
 import type { VerifyEvent, VerifyProgress, VerifyRequest } from "./verify-events.ts";
 import type { VerifyReport } from "./verify.ts";
 import type { Finding, Repair } from "./verify-findings.ts";
@@ -55,10 +56,9 @@ export interface VerifyRequestParts {
 
 export class VerifyRequests {
   readonly #parts: VerifyRequestParts;
-  #running: { readonly abort: AbortController; readonly over: Promise<void> } | null = null;
+  readonly #run = new OneRun();
   #current: VerifyRunState | null = null;
   #last: VerifyResult | null = null;
-  #stopped = false;
 
   constructor(parts: VerifyRequestParts) {
     this.#parts = parts;
@@ -75,8 +75,7 @@ export class VerifyRequests {
 
   /** False: one is under way, or the process stops. */
   start(options: VerifyRequestOptions): boolean {
-    if (this.#running !== null || this.#stopped) return false;
-    const abort = new AbortController();
+    if (!this.#run.start((signal) => this.#carryOut(options, signal))) return false;
     this.#current = {
       options,
       startedAtMs: this.#parts.clock.now(),
@@ -86,26 +85,20 @@ export class VerifyRequests {
       problems: [],
       problemsCount: 0,
     };
-    // Not before there is something to forget.
-    const over = Promise.resolve().then(() => this.#run(options, abort.signal));
-    this.#running = { abort, over };
     return true;
   }
 
   /** False: none is under way. With `hash` the next one can go on from there. */
   stopRun(): boolean {
-    this.#running?.abort.abort(new Error("somebody asked for it to stop"));
-    return this.#running !== null;
+    return this.#run.abort(askedToStop());
   }
 
   /** The process stops: later requests are refused. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#running?.abort.abort(new Error("the registry is stopping"));
-    await this.#running?.over;
+    await this.#run.stop(registryStops());
   }
 
-  async #run(options: VerifyRequestOptions, signal: AbortSignal): Promise<void> {
+  async #carryOut(options: VerifyRequestOptions, signal: AbortSignal): Promise<void> {
     const { hash, repair, resume } = options;
     let report: VerifyReport | null = null;
     let failure: string | null = null;
@@ -129,7 +122,6 @@ export class VerifyRequests {
     }
     const ended = this.#current;
     this.#current = null;
-    this.#running = null;
     if (ended === null) return;
     const endedAtMs = this.#parts.clock.now();
     const isStopped = signal.aborted && report === null;
