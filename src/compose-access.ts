@@ -36,6 +36,35 @@ export interface AccessParts {
   readonly clock?: Clock;
   /** Absent: made for this one. */
   readonly issuerKeys?: () => Promise<IssuerKeys>;
+  /** Of a file of passwords; absent: made for this one. */
+  readonly logins?: (path: string) => Logins;
+}
+
+/**
+ * Who logs in by a file of passwords: the same as long as the file is, so that other rules do not cost every
+ * client that is at work another check of its password. What is remembered is who somebody is, and never
+ * what they may do.
+ */
+export function loginsOf(parts: AccessParts): (path: string) => Logins {
+  const { clock = systemClock, index } = parts;
+  const log = authLog(parts.logger);
+  let last: { readonly path: string; readonly logins: Logins } | null = null;
+  return (path) => {
+    if (last?.path === path) return last.logins;
+    const users = new HtpasswdFile(path, clock, log);
+    const logins = new Logins({
+      passwords: new Passwords(users, clock),
+      users,
+      robots: new RobotTokens(index, clock, (error) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        log.warn(`the use of a robot token could not be noted: ${reason}`);
+      }),
+    });
+    // Said now, not at the first login.
+    void users.version;
+    last = { path, logins };
+    return logins;
+  };
 }
 
 /**
@@ -61,20 +90,10 @@ export async function composeAccess(parts: AccessParts): Promise<Access | null> 
   const log = authLog(logger);
   if (auth.kind === "none") return null;
   if (auth.kind === "token") return { controller: tokenAccess(auth, clock, log), issuer: null };
-  const users = new HtpasswdFile(auth.path, clock, log);
-  const logins = new Logins({
-    passwords: new Passwords(users, clock),
-    users,
-    robots: new RobotTokens(parts.index, clock, (error) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      log.warn(`the use of a robot token could not be noted: ${reason}`);
-    }),
-  });
+  const logins = (parts.logins ?? loginsOf(parts))(auth.path);
   const { access } = config;
   const rules = access === null ? null : new AccessRules(access.rules, access.groups);
   const policy = new Policy(rules);
-  // Said at the start, not at the first login.
-  void users.version;
   if (auth.issuer === null) {
     if (access?.rules.some(({ users: names }) => names.includes("*")) === true) {
       log.warn(

@@ -2,7 +2,7 @@
 // looked at, what is logged. What works by itself: compose-background.ts; what asks for the configuration of
 // the moment each time needs no part (config-mapping.ts). A part of compose.ts: it knows every room too,
 // and decides nothing that a room could decide.
-import { composeAccess, issuerKeysOf } from "./compose-access.ts";
+import { composeAccess, issuerKeysOf, loginsOf } from "./compose-access.ts";
 import type { ApiServices } from "./compose-api.ts";
 import type { Observed } from "./compose-observed.ts";
 import { checkPasswordFile, type ReloadablePart, reloadableLogs } from "./compose-reload.ts";
@@ -26,15 +26,19 @@ interface SettingsParts {
 export class Settings {
   readonly #parts: SettingsParts;
   readonly #issuerKeys: ReturnType<typeof issuerKeysOf>;
+  readonly #logins: ReturnType<typeof loginsOf>;
 
   constructor(parts: SettingsParts) {
     this.#parts = parts;
-    this.#issuerKeys = issuerKeysOf(this.#accessParts(parts.live.current));
+    const accessParts = this.#accessParts(parts.live.current);
+    this.#issuerKeys = issuerKeysOf(accessParts);
+    this.#logins = loginsOf(accessParts);
   }
 
   /** Null: everybody may do everything. @throws Error naming what cannot be used. */
   access(config: Config): Promise<Access | null> {
-    return composeAccess({ ...this.#accessParts(config), issuerKeys: this.#issuerKeys });
+    const kept = { issuerKeys: this.#issuerKeys, logins: this.#logins };
+    return composeAccess({ ...this.#accessParts(config), ...kept });
   }
 
   partsOf(server: RegistryServer, limits: Limits): readonly ReloadablePart[] {
@@ -42,7 +46,7 @@ export class Settings {
     return [
       reloadableLogs(setLogs),
       {
-        // Made anew: what was remembered of passwords and tokens goes with the rules that it was found by.
+        // Made anew: nothing that was decided by the old rules is remembered.
         keys: ["auth", "access", "groups"],
         prepare: async (next) => {
           checkPasswordFile(live.current, next);

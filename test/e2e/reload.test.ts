@@ -34,9 +34,11 @@ async function hangUp(server: RunningRegistry, text: string, times = 1): Promise
 const sha256 = (text: string): string =>
   `sha256:${new Bun.CryptoHasher("sha256").update(text).digest("hex")}`;
 
+const headers = { Authorization: `Basic ${btoa("alice:pw")}` };
+
 async function push(server: RunningRegistry, repository: string, text: string): Promise<number> {
   const url = `${server.url}/v2/${repository}/blobs/uploads/?digest=${sha256(text)}`;
-  const response = await fetch(url, { method: "POST", body: text });
+  const response = await fetch(url, { method: "POST", body: text, headers });
   await response.arrayBuffer();
   return response.status;
 }
@@ -97,7 +99,14 @@ test(
   withSandbox(async (sandbox) => {
     const server = await sandbox.start();
     const plain = await readFile(sandbox.configPath, "utf8");
+    const hash = await Bun.password.hash("pw", { algorithm: "bcrypt", cost: 4 });
+    const users = [1, 2].map((n) => join(sandbox.directory, `users-${n}`));
+    for (const path of users) await writeFile(path, `alice:${hash}\n`);
     const more = (n: number): string => `
+auth: {htpasswd: {realm: r, path: ${users[n % 2]}}${n % 3 === 0 ? ", issuer: {}" : ""}}
+access:
+  - {repositories: ["nothing-${n}/**"], users: ["*"], actions: [pull]}
+  - {repositories: ["load/**"], users: [alice], actions: [pull, push]}
 catalog: {maxentries: ${100 + n}}
 gc: {interval: ${1 + n}m, grace: ${60 + n}m}
 quotas: [{name: q${n}, repositories: ["**"], manifests: ${1000 + n}}]

@@ -50,6 +50,22 @@ describe("access", () => {
     expect(await status(tags)).toBe(401);
   });
 
+  test("other rules cost nobody another check of the password", async () => {
+    await using served = await startReloaded((directory) => {
+      const hash = Bun.password.hashSync("pw", { algorithm: "bcrypt", cost: 13 });
+      writeFileSync(join(directory, "users"), `alice:${hash}\n`);
+      return rules(join(directory, "users"), "alice");
+    });
+    const timed = async (): Promise<number> => {
+      const begunMs = performance.now();
+      await status(`${served.origin}/v2/`, basic("alice"));
+      return performance.now() - begunMs;
+    };
+    const firstMs = await timed();
+    await served.reload(rules(join(served.directory, "users"), "alice, bob"));
+    expect(await timed()).toBeLessThan(firstMs / 2);
+  });
+
   test("a stream of events ends with the rules that it was allowed by", async () => {
     const admins = (path: string, users: string): string =>
       `auth: {htpasswd: {realm: r, path: ${path}}}\naccess: [{users: [${users}], actions: [admin]}]`;
