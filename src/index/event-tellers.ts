@@ -189,6 +189,8 @@ interface Recorded {
   readonly name: OperationName;
   readonly args: readonly unknown[];
   readonly origin?: RequestOrigin | undefined;
+  /** The disk is full, and what is kept for that is for removing. */
+  readonly usesReserve?: boolean;
 }
 
 /** To be called before the operation, in its savepoint; what it returns is for `recordEvents`. */
@@ -207,7 +209,7 @@ export function recordEvents(
     ((args: readonly unknown[], result: unknown, before: unknown) => readonly Told[]) | undefined;
   if (teller === undefined || !isAnybodyToBeTold(sql)) return;
   const told = teller(call.args, result.value, result.foreseen);
-  if (unasked.has(call.name) && !hasRoomForUnasked(sql, told.length)) return;
+  if (unasked.has(call.name) && (call.usesReserve || !hasRoomForUnasked(sql, told.length))) return;
   const origin = call.origin ?? null;
   addEvents(
     sql,

@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { blobNo, repo } from "../../test/contract/index/world.ts";
-import { runBatch } from "./batch.ts";
+import { type Call, runBatch } from "./batch.ts";
 import {
   addEvents,
   eventsMax,
@@ -71,8 +71,8 @@ test("removals that nobody asked for do not either: told of while there is room,
   const context = { sql, probe: { link: () => null, blobSizeBytes: () => null }, room: null };
   const terms = { caller: "me", nowMs: 1, graceMs: 1 };
   const repository = repo("a");
-  const run = (name: "acceptManifest" | "removeManifests", ...args: readonly unknown[]) =>
-    runBatch(context, [{ id: 1, name, args, deadlineMs: Infinity }], () => true)[0];
+  const run = (call: Pick<Call, "name" | "args" | "usesReserve">) =>
+    runBatch(context, [{ id: 1, deadlineMs: Infinity, ...call }], () => true)[0];
   const manifest = {
     mediaType: "a/b",
     artifactType: null,
@@ -80,7 +80,7 @@ test("removals that nobody asked for do not either: told of while there is room,
     subject: null,
     references: [],
   };
-  for (const n of [1, 2]) {
+  for (const n of [1, 2, 3]) {
     const accept = {
       repository,
       digest: blobNo(n),
@@ -89,19 +89,22 @@ test("removals that nobody asked for do not either: told of while there is room,
       tags: [],
       required: [],
     };
-    expect(run("acceptManifest", { ...accept, terms })).toMatchObject({ ok: true });
+    const call = { name: "acceptManifest", args: [{ ...accept, terms }] } as const;
+    expect(run(call)).toMatchObject({ ok: true });
   }
-  const remove = (n: number) =>
-    run("removeManifests", [{ repository, digest: blobNo(n) }], {
-      nowMs: 1_000,
-      policy: { untagged: true, untaggedBeforeMs: 1_000 },
-    });
+  const judging = { nowMs: 1_000, policy: { untagged: true, untaggedBeforeMs: 1_000 } };
+  const remove = (n: number, more: Pick<Call, "usesReserve"> = {}) =>
+    run({ name: "removeManifests", args: [[{ repository, digest: blobNo(n) }], judging], ...more });
   const actions = (): string[] =>
     sql
       .all<{ action: string }>("SELECT event ->> 'action' AS action FROM events")
       .map((one) => one.action);
   expect(remove(1)).toMatchObject({ ok: true, value: [{ digest: blobNo(1) }] });
-  expect(actions()).toEqual(["push", "push", "delete"]);
+  expect(actions()).toEqual(["push", "push", "push", "delete"]);
+  // What is kept for a full disk is for removing.
+  const last = remove(3, { usesReserve: true });
+  expect(last).toMatchObject({ ok: true, value: [{ digest: blobNo(3) }] });
+  expect(actions()).toHaveLength(4);
   addEvents(
     sql,
     Array.from({ length: unaskedWaitingMax }, () => ({ ...event, action: "push" as const })),
