@@ -79,7 +79,9 @@ export async function observe(config: Config, logger: Logger): Promise<Observed>
         const timed = metrics?.timeStorage(storage) ?? storage;
         return tracing?.watchStorage(timed) ?? timed;
       },
-      ...(tracing === undefined ? {} : { collecting: tracing.within }),
+      ...(tracing === undefined
+        ? {}
+        : { collecting: tracing.within, digesting: tracing.digesting }),
       collectionEnded: (record) => {
         metrics?.collectionEnded(record);
         tracing?.collectionEnded(record);

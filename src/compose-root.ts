@@ -26,7 +26,7 @@ import { systemClock } from "./registry/ports/clock.ts";
 import type { Index, RunRecord } from "./registry/ports/index.ts";
 import type { Storage } from "./registry/ports/storage.ts";
 import type { PullLog } from "./registry/pull-log.ts";
-import type { Reports } from "./registry/services.ts";
+import type { Reports, ServiceParts } from "./registry/services.ts";
 import { TreeFollower } from "./registry/tree-follower.ts";
 import { UploadExpiry } from "./registry/upload-expiry.ts";
 import type { Retention } from "./retention/index.ts";
@@ -80,6 +80,8 @@ export interface Watch {
   collectionEnded(record: RunRecord): void;
   /** Does a run, so that what is done in it is known to be its; absent: nobody wants to know. */
   readonly collecting?: NonNullable<CollectionParts["within"]>;
+  /** Likewise of the digest of what was uploaded. */
+  readonly digesting?: NonNullable<ServiceParts["digesting"]>;
 }
 
 /** Whatever works on the root from now on is watched. */
@@ -272,6 +274,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     content: new ContentLimits(contentBounds(config)),
     loadLine: watch ?? unboundedLoad,
     audit: auditTo(logger),
+    ...(owned.watch?.digesting === undefined ? {} : { digesting: owned.watch.digesting }),
     options: serviceOptions(config),
   });
   const expiry = uploadExpiry(config, { index, uploads: services.uploads }, logger);
@@ -283,7 +286,6 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
       owned.watch?.collectionEnded(record);
     },
   );
-  const usage = new UsageReports({ index, storage, clock, pause: pauseFor });
   const failing = Promise.withResolvers<Error>();
   const endpoints = (): string[] => config.notifications.map(({ name }) => name);
   const renewal = { storage, reports, tree, collector, follower, endpoints, log: logTo(logger) };
@@ -297,7 +299,7 @@ function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
     services,
     follower,
     collector,
-    usage,
+    usage: new UsageReports({ index, storage, clock, pause: pauseFor }),
     expiry,
     agreement,
     watch,

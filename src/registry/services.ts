@@ -48,6 +48,8 @@ export interface ServiceParts {
   readonly audit?: Audit;
   /** Hears of pulls; absent: nobody does (in read-only mode). */
   readonly pulls?: { note(repository: RepositoryName, digest: Digest): void };
+  /** Computes a digest, and is told how long that took; absent: nobody wants to know. */
+  readonly digesting?: <Result>(work: () => Promise<Result>) => Promise<Result>;
   readonly options: ServiceOptions;
 }
 

@@ -95,7 +95,9 @@ export class UploadService implements Uploads {
       await this.#checkQuotas(fact, body, digest);
       const { session, sizeBytes } = await this.#receiveLast(fact, caller, body);
       const stored = { path: uploadDataPath(repository, id), sizeBytes };
-      const actual = await this.#sessions.digest(session, stored, algorithmOf(digest));
+      const { digesting = (work) => work() } = this.#parts;
+      const algorithm = algorithmOf(digest);
+      const actual = await digesting(() => this.#sessions.digest(session, stored, algorithm));
       if (actual !== digest) {
         await this.#end(repository, id);
         throw new DigestInvalidError(

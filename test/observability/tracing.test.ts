@@ -147,6 +147,7 @@ describe("traces", () => {
     expect(push).toContain("index acceptManifest");
     const upload = below("POST /v2/{name}/blobs/uploads/");
     expect(upload).toContain("storage append");
+    expect(upload).toContain("digest");
     expect(upload).toContain("storage publish");
     expect(upload).toContain("index finishUpload");
     expect(below("GET /v2/{name}/manifests/{reference}")).not.toContain("index acceptManifest");

@@ -20,7 +20,7 @@ import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trac
 import type { Index, RunRecord } from "../../registry/ports/index.ts";
 import type { Storage } from "../../registry/ports/storage.ts";
 import { isUsualMethod, routeTemplate } from "../route-templates.ts";
-import { type Done, Ledger, ledgers, notedIndex, notedStorage } from "./ledger.ts";
+import { type Done, Ledger, ledgers, notedDigest, notedIndex, notedStorage } from "./ledger.ts";
 
 export interface TracedRequest {
   readonly kind: string;
@@ -69,6 +69,8 @@ export class Tracing {
   /** Does a request or a collection; what is done in it is noted until it is told as completed. */
   readonly within = <Result>(work: () => Promise<Result>): Promise<Result> =>
     ledgers.run(new Ledger(), work);
+
+  readonly digesting = notedDigest;
 
   /** @param writes names of operations that change the index. */
   watchIndex(index: Index, writes: ReadonlySet<string>): Index {

@@ -63,6 +63,11 @@ async function noted<Result>(name: string, call: () => Promise<Result>): Promise
   }
 }
 
+/** Mostly no more than the end of one that was computed on the way; all bytes again after a restart. */
+export function notedDigest<Result>(work: () => Promise<Result>): Promise<Result> {
+  return noted("digest", work);
+}
+
 type Method = (...args: readonly unknown[]) => Promise<unknown>;
 
 /** @param writes names of operations that change the index: look-ups take microseconds. */
