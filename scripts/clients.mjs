@@ -5,7 +5,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Program and Debian package have the same name. */
-const clients = ["skopeo", "podman", "buildah", "docker-registry"];
+const clients = ["skopeo", "podman", "buildah", "docker-registry", "openssl"];
 
 /** Installs what can be installed and returns the names of those that are missing still. */
 export function ensureClients() {

@@ -127,6 +127,8 @@ export interface StartOptions {
   /** The first request that has to be answered, /v2/ by default. */
   readonly firstPath?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** It speaks TLS; how the first request is made then. */
+  readonly tls?: Bun.TLSOptions;
 }
 
 /** Starts a server and waits for its first answer. Throws with its log when it ends before that. */
@@ -156,10 +158,10 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
   void exited.finally(() => process.removeListener("exit", killAtExit)).catch(() => undefined);
 
   const log = (): Promise<string> => readFile(logPath, "utf8");
-  const url = `http://${options.host}`;
+  const url = `${options.tls === undefined ? "http" : "https"}://${options.host}`;
   const firstUrl = url + (options.firstPath ?? "/v2/");
   for (;;) {
-    const status = await statusOf(firstUrl);
+    const status = await statusOf(firstUrl, options.tls);
     if (status === 200) break;
     if (child.pid === undefined) await exited;
     if (state.exitCode !== null) {
@@ -185,9 +187,10 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
 }
 
 /** Null while nothing listens there. */
-async function statusOf(url: string): Promise<number | null> {
+async function statusOf(url: string, tls?: Bun.TLSOptions): Promise<number | null> {
   try {
-    const response = await fetch(url, { keepalive: false, headers: { Accept: acceptAll } });
+    const init = { keepalive: false, headers: { Accept: acceptAll } };
+    const response = await fetch(url, tls === undefined ? init : { ...init, tls });
     await response.arrayBuffer();
     return response.status;
   } catch {
