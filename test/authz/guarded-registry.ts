@@ -35,7 +35,7 @@ export function removePlace({ directory }: Place): void {
 export function configOf({ directory }: Place, yaml: string): Config {
   const text = `version: 0.1
 storage: {filesystem: {rootdirectory: DIR/root}, delete: {enabled: true}, maintenance: {uploadpurging: {enabled: false}}}
-http: {addr: "127.0.0.1:0", draintimeout: 1s}
+http: {addr: "127.0.0.1:0", draintimeout: 1s, limits: {sessions: 0, logins: {failures: 0}}}
 gc: {enabled: false}
 index: {exclusive: true}
 ${yaml}
