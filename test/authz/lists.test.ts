@@ -244,6 +244,13 @@ describe("lists and reports tell of what may be pulled", () => {
   }
 });
 
+const mountShapes = new Set([
+  "the documented ones",
+  "globs",
+  "everybody may everything",
+  "push without pull, delete without pull",
+]);
+
 describe("a mount takes from where the caller may pull, and else tells nothing", () => {
   /** Who has the blob that is to be mounted from each, after all that was mounted so far. */
   const holders = new Map<string, Set<string>>();
@@ -274,7 +281,7 @@ describe("a mount takes from where the caller may pull, and else tells nothing",
   }
 
   for (const [auth, settings] of [
-    [htpasswd, shapes.slice(1)],
+    [htpasswd, shapes.filter(({ name }) => mountShapes.has(name))],
     [withIssuer, shapes.slice(3, 5)],
   ] as const) {
     for (const setting of settings) {

@@ -89,3 +89,22 @@ test("there is no issuer beside it", async () => {
   await using registry = await open(scene, yaml);
   expect((await registry.ask("/auth/token")).status).toBe(404);
 });
+
+test("an upload is its subject's; one of no subject goes on for whoever may push", async () => {
+  await using registry = await open(scene, yaml);
+  const bearer = async (sub: string): Promise<string> =>
+    `Bearer ${await made(own, { payload: { sub, jti: crypto.randomUUID() } })}`;
+  const path = "/v2/lone/blobs/uploads/";
+  const begun = async (sub: string): Promise<string> => {
+    const headers = { Authorization: await bearer(sub) };
+    const answer = await registry.ask(path, { method: "POST", headers });
+    return path + (answer.headers.get("docker-upload-uuid") ?? "");
+  };
+  const statusFor = async (upload: string, sub: string): Promise<number> =>
+    (await registry.ask(upload, { headers: { Authorization: await bearer(sub) } })).status;
+  const anns = await begun("ann");
+  expect([await statusFor(anns, "ann"), await statusFor(anns, "")]).toEqual([204, 404]);
+  expect(await statusFor(anns, "ben")).toBe(404);
+  const nobodys = await begun("");
+  expect([await statusFor(nobodys, ""), await statusFor(nobodys, "ann")]).toEqual([204, 204]);
+});
