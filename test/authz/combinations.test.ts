@@ -9,7 +9,7 @@ import type { Caller, Setting } from "./oracle.ts";
 let scene: Scene;
 beforeAll(async () => {
   scene = await makeScene();
-});
+}, 60_000);
 afterAll(() => {
   removePlace(scene);
 });

@@ -30,7 +30,7 @@ beforeAll(async () => {
   for (const name of ["mine/one", "mine/two"]) {
     await push(name, manifestText({ config: digestOf(configText), layers: [] }));
   }
-});
+}, 60_000);
 afterAll(async () => {
   await registry[Symbol.asyncDispose]();
   removePlace(scene);

@@ -38,7 +38,7 @@ beforeAll(async () => {
     expired: await makeRobot(scene, { ...asked, lifeMs: 1 }),
   };
   await revoke(scene, robots.revoked.id);
-});
+}, 60_000);
 afterAll(() => {
   removePlace(scene);
 });
@@ -95,6 +95,30 @@ describe("the issuer", () => {
       answers.add(JSON.stringify([answer.headers.get("www-authenticate"), await answer.text()]));
     }
     expect(answers.size).toBe(1);
+  });
+
+  test("takes a form as well, and no other method or body", async () => {
+    const setting = settingOf("the documented ones");
+    await using registry = await open(scene, `${auth}\n${yamlOf(setting)}`);
+    const [, claims = {}] = scopeSets[0] ?? [];
+    for (const caller of passwords) {
+      const { who, authorization } = caller;
+      if (authorization?.startsWith("Basic ") !== true || who.kind === "nobody") continue;
+      const [username = "", password = ""] = atob(authorization.slice(6)).split(":");
+      const scope = Object.entries(claims).map(([name, actions]) => `${name}:${actions.join()}`);
+      const form = { grant_type: "password", username, password, scope: scope.join(" ") };
+      const init = { method: "POST", body: new URLSearchParams(form) };
+      const answer = await registry.ask("/auth/token", init);
+      const { scope: granted } = (await answer.json()) as { scope?: string };
+      const wanted = who.kind === "refused" ? undefined : grantedScope(setting, caller, claims);
+      expect([caller.name, granted]).toEqual([caller.name, wanted]);
+      expect(answer.status).toBe(who.kind === "refused" ? 401 : 200);
+    }
+    const headers = { Authorization: basic("ada", "pw") };
+    const statuses = ["PUT", "DELETE", "PATCH", "HEAD", "POST", "OPTIONS"].map(async (method) => {
+      return (await registry.ask("/auth/token", { method, headers })).status;
+    });
+    expect(await Promise.all(statuses)).toEqual([405, 405, 405, 405, 400, 200]);
   });
 
   test("does not take a token for a password", async () => {

@@ -16,7 +16,7 @@ let passwords: readonly Caller[];
 beforeAll(async () => {
   scene = await makeScene();
   passwords = await knownCallers(scene);
-});
+}, 60_000);
 afterAll(() => {
   removePlace(scene);
 });

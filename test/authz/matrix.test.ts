@@ -17,7 +17,7 @@ let callers: readonly Caller[];
 beforeAll(async () => {
   scene = await makeScene();
   callers = await passwordCallers(scene);
-});
+}, 60_000);
 afterAll(() => {
   removePlace(scene);
 });

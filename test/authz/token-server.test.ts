@@ -28,7 +28,7 @@ beforeAll(async () => {
   own = { kid: "one", jwk: { kty, crv, x, y, d } };
   const keys = [{ kid: own.kid, kty, crv, x, y }];
   writeFileSync(join(scene.directory, "jwks"), JSON.stringify({ keys }));
-});
+}, 60_000);
 afterAll(() => {
   removePlace(scene);
 });

@@ -42,7 +42,9 @@ const layer = named(
   z.object({
     ...descriptor,
     urls: z.array(z.string()).describe("Where a foreign layer is; it need not be here."),
-    storedBytes: count.nullable().describe("What lies here; null: nothing."),
+    storedBytes: count
+      .nullable()
+      .describe("What lies here; null: nothing, or nothing that this repository has."),
     usedBy: z
       .object({
         repositories: z.array(repositoryName).max(10),
