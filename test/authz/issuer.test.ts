@@ -73,7 +73,7 @@ for (const name of ["no rules", "the documented ones", "everybody may everything
   const setting = settingOf(name);
   test(`${name}: passwords, and tokens for what is asked`, async () => {
     const yaml = `${auth}\n${yamlOf(setting)}`;
-    const repositories = ["team-a/app", "public/app", "lone"];
+    const repositories = ["team-a/app", "lone"];
     const guarded = { setting, yaml, challenges, repositories };
     await expectAllRight(scene, guarded, async (ask) => [
       ...passwords,
