@@ -27,7 +27,7 @@ import type { BlobFact, Caller, UploadFact } from "./ports/index.ts";
 import type { SmallFileChange } from "./ports/storage.ts";
 import type { UploadAsked, UploadBody, Uploader, Uploads } from "./registry.ts";
 import { leaseTerms, type ServiceParts } from "./services.ts";
-import { type Session, UploadSessions } from "./upload-sessions.ts";
+import { type Session, unknownUpload, UploadSessions } from "./upload-sessions.ts";
 
 /** How often an upload that receives bytes says so to the index, as a part of the grace (INV-5). */
 const touchesPerGrace = 4;
@@ -343,12 +343,6 @@ export class UploadService implements Uploads {
       await storage.removeEmptyDirectories(parent, repositoryDirectory(repository));
     });
   }
-}
-
-function unknownUpload(repository: RepositoryName, id: string): BlobUploadUnknownError {
-  return new BlobUploadUnknownError(
-    `${repository} has no upload ${id.slice(0, 64)}; it was finished, cancelled or has expired: begin a new one`,
-  );
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
