@@ -38,9 +38,10 @@ import { pointTag } from "./tagging.ts";
 export function beginUpload(sql: Sql, upload: UploadFact & { readonly terms: LeaseTerms }): void {
   const repositoryId = ensureRepository(sql, upload.repository);
   sql.run(
-    "INSERT INTO uploads (id, repository_id, started_at, touched_at) VALUES (?, ?, ?, ?)",
+    "INSERT INTO uploads (id, repository_id, owner, started_at, touched_at) VALUES (?, ?, ?, ?, ?)",
     upload.id,
     repositoryId,
+    upload.owner,
     upload.startedAtMs,
     upload.terms.nowMs,
   );
