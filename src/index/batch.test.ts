@@ -19,7 +19,13 @@ function call<Name extends OperationName>(name: Name, ...args: OperationArgument
 const upload = (n: number): Call =>
   call("finishUpload", { id: null, repository, digest: digestNo(n), sizeBytes: n, terms });
 const session = (id: string): Call =>
-  call("beginUpload", { id, repository: parseRepositoryName(id), startedAtMs: 1, terms });
+  call("beginUpload", {
+    id,
+    repository: parseRepositoryName(id),
+    owner: null,
+    startedAtMs: 1,
+    terms,
+  });
 
 /** Counts what goes to the disk as a whole. */
 class CountingSql extends Sql {
@@ -102,6 +108,7 @@ describe("a batch of operations", () => {
     const clash = call("beginUpload", {
       id: "one",
       repository: parseRepositoryName("new"),
+      owner: null,
       startedAtMs: 1,
       terms,
     });

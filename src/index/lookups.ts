@@ -45,9 +45,9 @@ const lookupStatements = {
     WHERE m.repository_id = ?1 AND m.subject_id = ?2 AND b.id = m.blob_id AND b.state = 1
       AND m.unreadable = 0 AND b.digest > ?3 AND (?4 IS NULL OR m.artifact_type = ?4)
     ORDER BY b.digest LIMIT ?5`,
-  upload: `SELECT u.id, u.started_at AS startedAtMs FROM uploads u, repositories r
+  upload: `SELECT u.id, u.owner, u.started_at AS startedAtMs FROM uploads u, repositories r
     WHERE u.id = ?1 AND r.id = u.repository_id AND r.name = ?2`,
-  idleUploads: `SELECT u.id, u.started_at AS startedAtMs, r.name AS repository
+  idleUploads: `SELECT u.id, u.owner, u.started_at AS startedAtMs, r.name AS repository
     FROM uploads u, repositories r WHERE u.touched_at < ?1 AND r.id = u.repository_id
     ORDER BY u.touched_at LIMIT ?2`,
 } as const;
@@ -169,7 +169,7 @@ export function listReferrers(
 }
 
 export function findUpload(sql: Sql, repository: RepositoryName, id: string): UploadFact | null {
-  const row = sql.get<{ id: string; startedAtMs: number }>(lookupStatements.upload, id, repository);
+  const row = sql.get<Omit<UploadFact, "repository">>(lookupStatements.upload, id, repository);
   return row === null ? null : { ...row, repository };
 }
 

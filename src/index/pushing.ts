@@ -45,9 +45,10 @@ export function beginUpload(
   if (known !== null && sessionsMax !== null && hasUploads(sql, known, sessionsMax)) return false;
   const repositoryId = ensureRepository(sql, upload.repository);
   sql.run(
-    "INSERT INTO uploads (id, repository_id, started_at, touched_at) VALUES (?, ?, ?, ?)",
+    "INSERT INTO uploads (id, repository_id, owner, started_at, touched_at) VALUES (?, ?, ?, ?, ?)",
     upload.id,
     repositoryId,
+    upload.owner,
     upload.startedAtMs,
     upload.terms.nowMs,
   );

@@ -316,13 +316,21 @@ CREATE TABLE robot_tokens (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/**
+ * Who began an upload; null: nobody who was logged in, or not known. A rebuild cannot know it: the tree does
+ * not say.
+ */
+const uploadOwners = `
+ALTER TABLE uploads ADD COLUMN owner TEXT;
+`;
+
 /** Tables that a rebuild from the tree empties and fills again. */
 export const factTables: readonly string[] = [
   ...(facts + usageFacts).matchAll(/CREATE TABLE (\w+)/g),
 ].map((match) => match[1] ?? "");
 
 /** Makes the fact tables, empty. */
-export const factSchema = facts + usageFacts + tagsByTime;
+export const factSchema = facts + usageFacts + tagsByTime + uploadOwners;
 
 /** Step n brings a database from version n to n + 1 (PRAGMA user_version). Never change a released one. */
 export const migrations: readonly string[] = [
@@ -335,4 +343,5 @@ export const migrations: readonly string[] = [
   tagsByTime,
   robotTokens,
   events,
+  uploadOwners,
 ];

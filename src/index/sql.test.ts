@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseRepositoryName } from "../oci/index.ts";
 import { StorageError } from "../registry/ports/storage.ts";
+import { findUpload } from "./lookups.ts";
 import { migrations } from "./schema.ts";
 import {
   IndexDamagedError,
@@ -123,6 +125,23 @@ describe("connections", () => {
     const again = openWriter(path);
     expect(again.get("SELECT value FROM meta")).toEqual({ value: "b" });
     again.close();
+  });
+
+  test("upload sessions of a program that knew no owners go on, and are nobody's", () => {
+    const sql = new Sql(new Database(":memory:", { strict: true }));
+    const before = migrations.findIndex((step) => step.includes("ADD COLUMN owner"));
+    for (const step of migrations.slice(0, before)) sql.script(step);
+    sql.script(`PRAGMA user_version = ${before}`);
+    sql.script(`INSERT INTO repositories (id, name) VALUES (1, 'a');
+      INSERT INTO uploads (id, repository_id, started_at, touched_at) VALUES ('u', 1, 5, 6)`);
+    migrate(sql);
+    expect(findUpload(sql, parseRepositoryName("a"), "u")).toEqual({
+      id: "u",
+      repository: parseRepositoryName("a"),
+      owner: null,
+      startedAtMs: 5,
+    });
+    sql.close();
   });
 
   test("deletions of a program that knew only manifests can still be undone", () => {

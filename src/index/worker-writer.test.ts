@@ -74,7 +74,13 @@ describe("the index on disk", () => {
     const outcomes = await Promise.allSettled(
       Array.from({ length: 200 }, (_, n) => {
         // Every id is used twice; the second is refused.
-        const upload = { id: `${n >> 1}`, repository: repo(`r${n}`), startedAtMs: 1, terms };
+        const upload = {
+          id: `${n >> 1}`,
+          repository: repo(`r${n}`),
+          owner: null,
+          startedAtMs: 1,
+          terms,
+        };
         return n % 3 === 0 ? world.upload("blobs", n) : index.beginUpload(upload);
       }),
     );

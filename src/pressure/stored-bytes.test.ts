@@ -19,7 +19,7 @@ test("blobs and unfinished uploads count, however many there are", async () => {
   expect(await space.measure()).toEqual({ usedBytes: 0, capacityBytes: 5_000 });
   for (let n = 0; n < 120; n++) {
     const id = `upload ${n}`;
-    await index.beginUpload({ id, repository, startedAtMs: 0, terms });
+    await index.beginUpload({ id, repository, owner: null, startedAtMs: 0, terms });
     // Every other one has no bytes yet.
     if (n % 2 === 0) await storage.putFile(uploadDataPath(repository, id), new Uint8Array(10));
   }

@@ -58,8 +58,10 @@ export interface RepositoryPage {
 export interface LayerView extends Descriptor {
   /** Null: nobody asked the index about it, there being very many. */
   readonly usedBy: BlobUsers | null;
-  /** What lies here, in bytes; null: nothing. */
+  /** What lies in the registry, in bytes; null: nothing. */
   readonly storedBytes: number | null;
+  /** The repository itself has it, so who may pull there may pull it. */
+  readonly isInRepository: boolean;
 }
 
 export interface ChildView extends Descriptor {
@@ -99,6 +101,7 @@ export interface InspectionParts {
     | "describeImage"
     | "describeChildren"
     | "blobUsers"
+    | "findBlob"
     | "findSizes"
   >;
   readonly storage: Pick<Storage, "readSmall">;
@@ -248,7 +251,7 @@ export class Inspection {
       artifactType: fact.artifactType,
       tags: fact.tags.slice(0, tagsNamedMax),
       areTagsTruncated: fact.tags.length > tagsNamedMax,
-      config: await this.#config(outline),
+      config: await this.#config(repository, outline),
       layers: await this.#layers(repository, outline.layers.slice(0, partsMax)),
       children: await this.#children(repository, outline.manifests.slice(0, partsMax)),
       referrers: referrers.slice(0, referrersShownMax),
@@ -266,7 +269,9 @@ export class Inspection {
       const sizes = await index.findSizes(some.map(({ digest }) => digest));
       for (const layer of some) {
         const usedBy = await index.blobUsers(layer.digest, repository, usersNamedMax);
-        views.push({ ...layer, usedBy, storedBytes: sizes.get(layer.digest) ?? null });
+        const storedBytes = sizes.get(layer.digest) ?? null;
+        const isInRepository = (await index.findBlob(repository, layer.digest)) !== null;
+        views.push({ ...layer, usedBy, storedBytes, isInRepository });
       }
       await turn();
     }
@@ -290,7 +295,10 @@ export class Inspection {
     return views;
   }
 
-  async #config({ config, layers }: ManifestOutline): Promise<ConfigView | null> {
+  async #config(
+    repository: RepositoryName,
+    { config, layers }: ManifestOutline,
+  ): Promise<ConfigView | null> {
     if (config === null) return null;
     const without = (problem: ConfigView["problem"]): ConfigView => {
       return { ...config, content: null, problem };
@@ -298,9 +306,10 @@ export class Inspection {
     if (config.mediaType === null || !imageConfigTypes.has(config.mediaType)) {
       return without("not-an-image");
     }
-    const sizeBytes = (await this.#parts.index.findSizes([config.digest])).get(config.digest);
-    if (sizeBytes === undefined) return without("absent");
-    if (sizeBytes > configBytesMax) return without("too-large");
+    // In this repository: what others hold is not its to tell.
+    const blob = await this.#parts.index.findBlob(repository, config.digest);
+    if (blob === null) return without("absent");
+    if (blob.sizeBytes > configBytesMax) return without("too-large");
     const bytes = await this.#read(config.digest, configBytesMax);
     if (bytes === null) return without("absent");
     const digests = layers.map(({ digest }) => digest);

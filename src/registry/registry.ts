@@ -58,30 +58,36 @@ export interface UploadBody {
   readonly lengthBytes: number | null;
 }
 
+/** Who pushes: for leases, and as the user whose the session is (null: nobody who is logged in). */
+export interface Uploader {
+  readonly caller: Caller;
+  readonly user: string | null;
+}
+
+/** A session, and who asks for it. */
+export interface UploadAsked extends Uploader {
+  readonly repository: RepositoryName;
+  readonly id: string;
+}
+
+/** To whom a session does not belong it is unknown: see docs/design/upload-sessions.md. */
 export interface Uploads {
   /** `algorithm`: of the digest that the client will finish with; a hint, to hash while receiving. */
   begin(
     repository: RepositoryName,
-    options: { readonly caller: Caller; readonly algorithm: DigestAlgorithm },
+    options: Uploader & { readonly algorithm: DigestAlgorithm },
   ): Promise<UploadFact>;
   /** @throws BlobUploadUnknownError. Waits until a write that is under way is over. */
-  status(repository: RepositoryName, id: string): Promise<{ readonly sizeBytes: number }>;
+  status(upload: UploadAsked): Promise<{ readonly sizeBytes: number }>;
   /** When the sender goes away, what arrived stays and can be continued. Returns the new size. */
-  append(
-    upload: { readonly repository: RepositoryName; readonly id: string; readonly caller: Caller },
-    body: UploadBody,
-  ): Promise<{ readonly sizeBytes: number }>;
+  append(upload: UploadAsked, body: UploadBody): Promise<{ readonly sizeBytes: number }>;
   /**
    * Ends the upload with a last part (null: none).
    * @throws DigestInvalidError, SizeInvalidError: then nothing is left behind.
    */
-  finish(
-    upload: { readonly repository: RepositoryName; readonly id: string; readonly caller: Caller },
-    digest: Digest,
-    body: UploadBody | null,
-  ): Promise<BlobFact>;
+  finish(upload: UploadAsked, digest: Digest, body: UploadBody | null): Promise<BlobFact>;
   /** @throws BlobUploadUnknownError */
-  cancel(repository: RepositoryName, id: string): Promise<void>;
+  cancel(upload: UploadAsked): Promise<void>;
 }
 
 export interface PutManifest {

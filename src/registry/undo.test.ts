@@ -61,9 +61,9 @@ class World {
     const { uploads } = this.services;
     const bytes = Buffer.from(text);
     const digest = digestOf(bytes);
-    const { id } = await uploads.begin(app, { caller: "ann", algorithm: "sha256" });
+    const { id } = await uploads.begin(app, { caller: "ann", user: null, algorithm: "sha256" });
     const body = { stream: once(bytes), from: null, lengthBytes: null };
-    await uploads.finish({ repository: app, id, caller: "ann" }, digest, body);
+    await uploads.finish({ repository: app, id, caller: "ann", user: null }, digest, body);
     return digest;
   }
 
@@ -277,15 +277,15 @@ describe("deleting", () => {
     const world = new World();
     const { uploads, deletions, catalog } = world.services;
     await world.image("a layer", "v1");
-    const idle = await uploads.begin(app, { caller: "ann", algorithm: "sha256" });
-    const busy = await uploads.begin(app, { caller: "ann", algorithm: "sha256" });
+    const idle = await uploads.begin(app, { caller: "ann", user: null, algorithm: "sha256" });
+    const busy = await uploads.begin(app, { caller: "ann", user: null, algorithm: "sha256" });
     const gate = Promise.withResolvers<void>();
     async function* slowly(): AsyncGenerator<Uint8Array> {
       yield Buffer.from("first");
       await gate.promise;
       yield Buffer.from("last");
     }
-    const upload = { repository: app, id: busy.id, caller: "ann" };
+    const upload = { repository: app, id: busy.id, caller: "ann", user: null };
     const body = { stream: slowly(), from: null, lengthBytes: null };
     const received = uploads.append(upload, body);
     expect(await deletions.deleteRepository(app, { ...ann, reason: "test" })).toEqual({
@@ -296,10 +296,10 @@ describe("deleting", () => {
       uploads: 2,
     });
     expect(await catalog.listRepositories({ after: null, limit: 9 })).toEqual([]);
-    expect(uploads.status(app, idle.id)).rejects.toThrow(BlobUploadUnknownError);
+    expect(uploads.status({ ...upload, id: idle.id })).rejects.toThrow(BlobUploadUnknownError);
     gate.resolve();
     expect(await received).toEqual({ sizeBytes: 9 });
-    expect(uploads.status(app, busy.id)).rejects.toThrow(BlobUploadUnknownError);
+    expect(uploads.status(upload)).rejects.toThrow(BlobUploadUnknownError);
     await uploads.settle();
     expect(await world.index.listUploads(app, { after: null, limit: 9 })).toEqual([]);
     expect(world.heard.at(-1)).toMatchObject({ what: "repository", reference: null });

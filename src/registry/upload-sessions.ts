@@ -2,7 +2,13 @@
 // that finishing need not read everything again, and who writes now (INV-1: one writer a session).
 // A session that is here is open: only this process ends one, and forgets it here first. One that is not
 // here may be open too: the index knows, and it is continued from its stored bytes.
-import { type Digest, type DigestAlgorithm, DigestHasher } from "../oci/index.ts";
+import {
+  BlobUploadUnknownError,
+  type Digest,
+  type DigestAlgorithm,
+  DigestHasher,
+  type RepositoryName,
+} from "../oci/index.ts";
 import { KeyedLocks } from "./keyed-locks.ts";
 import type { UploadFact } from "./ports/index.ts";
 import type { Storage } from "./ports/storage.ts";
@@ -90,4 +96,11 @@ export class UploadSessions {
     for await (const chunk of stream) hasher.update(chunk);
     return hasher;
   }
+}
+
+/** The same words for one that is not there and for somebody else's. */
+export function unknownUpload(repository: RepositoryName, id: string): BlobUploadUnknownError {
+  return new BlobUploadUnknownError(
+    `${repository} has no upload ${id.slice(0, 64)}; it was finished, cancelled or has expired: begin a new one`,
+  );
 }

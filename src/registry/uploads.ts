@@ -27,21 +27,15 @@ import { isFull } from "./in-halves.ts";
 import { type Admission, type LoadLine, unboundedLoad } from "./load-line.ts";
 import type { BlobFact, Caller, UploadFact } from "./ports/index.ts";
 import type { SmallFileChange } from "./ports/storage.ts";
-import type { UploadBody, Uploads } from "./registry.ts";
+import type { UploadAsked, UploadBody, Uploader, Uploads } from "./registry.ts";
 import { leaseTerms, type ServiceParts } from "./services.ts";
-import { type Session, UploadSessions } from "./upload-sessions.ts";
+import { type Session, unknownUpload, UploadSessions } from "./upload-sessions.ts";
 
 /** How often an upload that receives bytes says so to the index, as a part of the grace (INV-5). */
 const touchesPerGrace = 4;
 
 /** Open sessions that a stop writes the start of; of more, the oldest, which are purged first. */
 const openUploadsMax = 10_000;
-
-interface UploadKey {
-  readonly repository: RepositoryName;
-  readonly id: string;
-  readonly caller: Caller;
-}
 
 export class UploadService implements Uploads {
   readonly #parts: ServiceParts;
@@ -58,11 +52,12 @@ export class UploadService implements Uploads {
 
   async begin(
     repository: RepositoryName,
-    options: { readonly caller: Caller; readonly algorithm: DigestAlgorithm },
+    options: Uploader & { readonly algorithm: DigestAlgorithm },
   ): Promise<UploadFact> {
     (await this.#loadLine.admit(0)).end();
     const terms = leaseTerms(this.#parts, options.caller);
-    const upload = { id: crypto.randomUUID(), repository, startedAtMs: terms.nowMs };
+    const { user: owner } = options;
+    const upload = { id: crypto.randomUUID(), repository, owner, startedAtMs: terms.nowMs };
     // Nothing in the tree yet: the first bytes bring the session's directory with them.
     const sessionsMax = this.#parts.content?.bounds.sessionsMax ?? null;
     if (!(await this.#parts.index.beginUpload({ ...upload, terms, sessionsMax }))) {
@@ -72,26 +67,23 @@ export class UploadService implements Uploads {
     return upload;
   }
 
-  status(repository: RepositoryName, id: string): Promise<{ readonly sizeBytes: number }> {
-    return this.#sessions.locks.run(id, async () => {
-      await this.#require(repository, id);
+  status(upload: UploadAsked): Promise<{ readonly sizeBytes: number }> {
+    return this.#run(upload, async ({ repository, id }) => {
       return { sizeBytes: await this.#storedBytes(repository, id) };
     });
   }
 
-  append(upload: UploadKey, body: UploadBody): Promise<{ readonly sizeBytes: number }> {
-    return this.#sessions.locks.run(upload.id, async () => {
-      const fact = await this.#require(upload.repository, upload.id);
+  append(upload: UploadAsked, body: UploadBody): Promise<{ readonly sizeBytes: number }> {
+    return this.#run(upload, async (fact) => {
       await this.#checkQuotas(fact, body, null);
       const { sizeBytes } = await this.#receive(fact, upload.caller, body);
       return { sizeBytes };
     });
   }
 
-  finish(upload: UploadKey, digest: Digest, body: UploadBody | null): Promise<BlobFact> {
+  finish(upload: UploadAsked, digest: Digest, body: UploadBody | null): Promise<BlobFact> {
     const { repository, id, caller } = upload;
-    return this.#sessions.locks.run(id, async () => {
-      const fact = await this.#require(repository, id);
+    return this.#run(upload, async (fact) => {
       await this.#checkQuotas(fact, body, digest);
       const { session, sizeBytes } = await this.#receiveLast(fact, caller, body);
       const stored = { path: uploadDataPath(repository, id), sizeBytes };
@@ -114,22 +106,24 @@ export class UploadService implements Uploads {
     });
   }
 
-  cancel(repository: RepositoryName, id: string): Promise<void> {
-    return this.#sessions.locks.run(id, async () => {
-      await this.#require(repository, id);
-      await this.#end(repository, id);
-    });
+  cancel(upload: UploadAsked): Promise<void> {
+    return this.#run(upload, ({ repository, id }) => this.#end(repository, id));
   }
 
-  /** Cancels an upload; one that is receiving bytes when these have arrived, which is not waited for. */
+  /** Cancels an upload, whosesoever it is; one that is receiving bytes when these have arrived, which is not waited for. */
   async end(repository: RepositoryName, id: string): Promise<void> {
+    const cancel = (): Promise<void> =>
+      this.#sessions.locks.run(id, async () => {
+        await this.#require(repository, id);
+        await this.#end(repository, id);
+      });
     if (!this.#sessions.locks.isHeld(id)) {
-      await this.cancel(repository, id);
+      await cancel();
       return;
     }
     this.#cleaning.add(`ending upload ${id}`, async () => {
       try {
-        await this.cancel(repository, id);
+        await cancel();
       } catch (error) {
         // Its client was faster.
         if (!(error instanceof BlobUploadUnknownError)) throw error;
@@ -172,12 +166,25 @@ export class UploadService implements Uploads {
     }
   }
 
+  /** One request after the other; whose the session is not waits for nobody, as if it were not there. */
+  async #run<T>(asked: UploadAsked, act: (fact: UploadFact) => Promise<T>): Promise<T> {
+    const { id } = asked;
+    const { locks } = this.#sessions;
+    if (locks.isHeld(id)) await this.#requireFor(asked);
+    return await locks.run(id, async () => act(await this.#requireFor(asked)));
+  }
+
+  /** A session without an owner is everybody's who may push to the repository. */
+  async #requireFor({ repository, id, user }: UploadAsked): Promise<UploadFact> {
+    const upload = await this.#require(repository, id);
+    if (upload.owner === null || upload.owner === user) return upload;
+    throw unknownUpload(repository, id);
+  }
+
   async #require(repository: RepositoryName, id: string): Promise<UploadFact> {
     const upload = this.#sessions.find(id) ?? (await this.#parts.index.findUpload(repository, id));
     if (upload !== null && upload.repository === repository) return upload;
-    throw new BlobUploadUnknownError(
-      `${repository} has no upload ${id.slice(0, 64)}; it was finished, cancelled or has expired: begin a new one`,
-    );
+    throw unknownUpload(repository, id);
   }
 
   /**
@@ -320,7 +327,7 @@ export class UploadService implements Uploads {
   }
 
   /** Bytes before facts (INV-1), under the digest's exclusion, so that no removal comes between (INV-3). */
-  async #publish(upload: UploadKey, digest: Digest, sizeBytes: number): Promise<void> {
+  async #publish(upload: UploadAsked, digest: Digest, sizeBytes: number): Promise<void> {
     const { index, storage, locks, followTree } = this.#parts;
     const { repository, id, caller } = upload;
     await locks.run(digest, async () => {

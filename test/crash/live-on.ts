@@ -35,7 +35,7 @@ async function continueUpload(
   const { repository, id, digest, acknowledgedBytes, finishing } = upload;
   const bytes = blobBytes(digest);
   try {
-    const { sizeBytes } = await uploads.status(repository, id);
+    const { sizeBytes } = await uploads.status({ repository, id, caller, user: caller });
     // Once it is being finished its file may have become the blob's already: then it begins again.
     if (
       sizeBytes < acknowledgedBytes &&
@@ -45,7 +45,7 @@ async function continueUpload(
       return [`upload ${id} has ${sizeBytes} bytes, acknowledged were ${acknowledgedBytes}`];
     }
     const body = { stream: once(bytes.subarray(sizeBytes)), from: sizeBytes, lengthBytes: null };
-    await uploads.finish({ repository, id, caller }, digest, body);
+    await uploads.finish({ repository, id, caller, user: caller }, digest, body);
   } catch (error) {
     // A power cut may leave bytes torn; the client is told, and sends them again.
     if (options.bytesMayBeLost && error instanceof DigestInvalidError) return [];

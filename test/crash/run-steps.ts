@@ -124,12 +124,12 @@ async function pushBlob(
   } catch (error) {
     if (!(error instanceof BlobUnknownError)) throw error;
   }
-  const { id } = await uploads.begin(repository, { caller, algorithm: "sha256" });
+  const { id } = await uploads.begin(repository, { caller, user: caller, algorithm: "sha256" });
   journal.write({ at: "upload", number, id });
   const bytes = blobBytes(digest);
   const half = Math.ceil(bytes.length / 2);
   for (const part of [bytes.subarray(0, half), bytes.subarray(half)]) {
-    const upload = { repository, id, caller };
+    const upload = { repository, id, caller, user: caller };
     const { sizeBytes } = await uploads.append(upload, {
       stream: once(part),
       from: null,
@@ -138,7 +138,7 @@ async function pushBlob(
     journal.write({ at: "stored", number, sizeBytes });
   }
   journal.write({ at: "finishing", number });
-  await uploads.finish({ repository, id, caller }, digest, null);
+  await uploads.finish({ repository, id, caller, user: caller }, digest, null);
 }
 
 export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -176,10 +176,18 @@ async function restore(
 const wrongBytes = Buffer.from("not what was announced");
 
 async function refuseUpload({ services }: World, repository: RepositoryName): Promise<void> {
-  const { id } = await services.uploads.begin(repository, { caller, algorithm: "sha256" });
+  const { id } = await services.uploads.begin(repository, {
+    caller,
+    user: caller,
+    algorithm: "sha256",
+  });
   const body = { stream: once(wrongBytes), from: null, lengthBytes: null };
   try {
-    await services.uploads.finish({ repository, id, caller }, digestOf(Buffer.from("")), body);
+    await services.uploads.finish(
+      { repository, id, caller, user: caller },
+      digestOf(Buffer.from("")),
+      body,
+    );
   } catch (error) {
     if (error instanceof DigestInvalidError) return;
     throw error;
@@ -188,13 +196,22 @@ async function refuseUpload({ services }: World, repository: RepositoryName): Pr
 }
 
 async function cancelUpload(world: World, repository: RepositoryName): Promise<void> {
-  await world.services.uploads.cancel(repository, await abandonUpload(world, repository));
+  await world.services.uploads.cancel({
+    repository,
+    id: await abandonUpload(world, repository),
+    caller,
+    user: caller,
+  });
 }
 
 async function abandonUpload({ services }: World, repository: RepositoryName): Promise<string> {
-  const { id } = await services.uploads.begin(repository, { caller, algorithm: "sha256" });
+  const { id } = await services.uploads.begin(repository, {
+    caller,
+    user: caller,
+    algorithm: "sha256",
+  });
   const body = { stream: once(wrongBytes), from: null, lengthBytes: null };
-  await services.uploads.append({ repository, id, caller }, body);
+  await services.uploads.append({ repository, id, caller, user: caller }, body);
   return id;
 }
 

@@ -25,7 +25,7 @@ import {
   parseManifest,
 } from "../../src/oci/index.ts";
 import type { BlobFact, ManifestFact, Page } from "../../src/registry/ports/index.ts";
-import type { Registry, UploadBody } from "../../src/registry/registry.ts";
+import type { Registry, UploadAsked, UploadBody } from "../../src/registry/registry.ts";
 
 interface StoredManifest {
   readonly fact: ManifestFact;
@@ -39,6 +39,7 @@ interface Repository {
 }
 interface Upload {
   readonly repository: RepositoryName;
+  readonly owner: string | null;
   bytes: Uint8Array;
 }
 
@@ -124,10 +125,12 @@ class Store {
     return manifest;
   }
 
-  upload(name: RepositoryName, id: string): Upload {
+  upload({ repository, id, user }: UploadAsked): Upload {
     const upload = this.uploads.get(id);
-    if (upload?.repository !== name) throw new BlobUploadUnknownError("upload unknown");
-    return upload;
+    if (upload?.repository === repository && (upload.owner === null || upload.owner === user)) {
+      return upload;
+    }
+    throw new BlobUploadUnknownError("upload unknown");
   }
 
   listRepositories(page: Page): RepositoryName[] {
@@ -203,19 +206,20 @@ async function received(upload: Upload, body: UploadBody): Promise<Uint8Array> {
 
 function uploadsOf(store: Store): Registry["uploads"] {
   return {
-    begin: async (repository) => {
+    begin: async (repository, { user: owner }) => {
       const id = crypto.randomUUID();
-      store.uploads.set(id, { repository, bytes: new Uint8Array(0) });
-      return { id, repository, startedAtMs: 0 };
+      store.uploads.set(id, { repository, owner, bytes: new Uint8Array(0) });
+      return { id, repository, owner, startedAtMs: 0 };
     },
-    status: async (name, id) => ({ sizeBytes: store.upload(name, id).bytes.byteLength }),
-    append: async ({ repository, id }, body) => {
-      const upload = store.upload(repository, id);
+    status: async (asked) => ({ sizeBytes: store.upload(asked).bytes.byteLength }),
+    append: async (asked, body) => {
+      const upload = store.upload(asked);
       upload.bytes = await received(upload, body);
       return { sizeBytes: upload.bytes.byteLength };
     },
-    finish: async ({ repository, id }, digest, body) => {
-      const upload = store.upload(repository, id);
+    finish: async (asked, digest, body) => {
+      const { repository, id } = asked;
+      const upload = store.upload(asked);
       const bytes = body === null ? upload.bytes : await received(upload, body);
       store.uploads.delete(id);
       if (digestOf(bytes, algorithmOf(digest)) !== digest) {
@@ -224,9 +228,9 @@ function uploadsOf(store: Store): Registry["uploads"] {
       store.repository(repository).blobs.add(digest);
       return store.keep(digest, bytes);
     },
-    cancel: async (name, id) => {
-      store.upload(name, id);
-      store.uploads.delete(id);
+    cancel: async (asked) => {
+      store.upload(asked);
+      store.uploads.delete(asked.id);
     },
   };
 }

@@ -223,6 +223,17 @@ describe("a certificate whose files change", () => {
     expect((await handshake(harness.server.port))?.commonName).toBe("second");
   });
 
+  test("that is not valid now is served, with a warning", () => {
+    const warnings: string[] = [];
+    const warn = (text: string): void => void warnings.push(text);
+    const later = { now: () => Date.now() + 21 * 24 * 3_600_000 };
+    certificateFiles(first, { clock: later, logger: { ...logger, warn } }).close();
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toEndWith(": not now, and clients will refuse it");
+    certificateFiles(first, { clock, logger: { ...logger, warn } }).close();
+    expect(warnings).toHaveLength(1);
+  });
+
   test("and that is the same as before changes nothing", () => {
     const { paths, replace } = replaceable("same", first);
     const certificates = certificateFiles(paths, watch);

@@ -89,7 +89,8 @@ async function begin(both: Both, { repository, caller }: Where): Promise<string>
   const id = (): string => real.begun.at(-1) ?? "";
   const answer = await request(both, {
     decides: "beginUpload",
-    ask: () => real.world.services.uploads.begin(repository, { caller, algorithm: "sha256" }),
+    ask: () =>
+      real.world.services.uploads.begin(repository, { caller, user: null, algorithm: "sha256" }),
     effect: () => {
       const here = model.ensure(repository);
       here.uploads.add(id());
@@ -109,7 +110,11 @@ async function finish(both: Both, session: Session, caller: string): Promise<voi
   const answer = await request(both, {
     decides: "finishUpload",
     ask: () =>
-      uploads.finish({ repository, id, caller }, digest, body(bytesOf(digest).subarray(sizeBytes))),
+      uploads.finish(
+        { repository, id, caller, user: null },
+        digest,
+        body(bytesOf(digest).subarray(sizeBytes)),
+      ),
     effect: () => {
       const here = model.ensure(repository);
       if (real.done.has("touchUpload")) here.renew(caller, real.clock.nowMs);
@@ -123,10 +128,10 @@ async function finish(both: Both, session: Session, caller: string): Promise<voi
   await real.world.services.uploads.settle();
 }
 
-async function statusOf(both: Both, { repository, id }: Session): Promise<{ sizeBytes: number }> {
+async function statusOf(both: Both, session: Session): Promise<{ sizeBytes: number }> {
   const answer = await request(both, {
     decides: "findUpload",
-    ask: () => both.real.world.services.uploads.status(repository, id),
+    ask: () => both.real.world.services.uploads.status({ ...session, caller: "", user: null }),
     effect: () => undefined,
   });
   if ("refused" in answer) throw answer.refused;
@@ -147,7 +152,8 @@ export async function leaveUpload(both: Both, where: Where, digest: Digest): Pro
   const half = bytesOf(digest).subarray(0, Math.ceil(bytesOf(digest).length / 2));
   const answer = await request(both, {
     decides: "findUpload",
-    ask: () => real.world.services.uploads.append({ repository, id, caller }, body(half)),
+    ask: () =>
+      real.world.services.uploads.append({ repository, id, caller, user: null }, body(half)),
     effect: () => undefined,
   });
   expectAnswer(answer, true, []);
@@ -172,7 +178,11 @@ export async function uploadWrong(both: Both, where: Where): Promise<void> {
   const answer = await request(both, {
     decides: "endUpload",
     ask: () =>
-      uploads.finish({ repository, id, caller }, bytesDigestOf("something else"), body(wrong)),
+      uploads.finish(
+        { repository, id, caller, user: null },
+        bytesDigestOf("something else"),
+        body(wrong),
+      ),
     effect: () => model.at(repository).uploads.delete(id),
   });
   expectAnswer(answer, false, DigestInvalidError);

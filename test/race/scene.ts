@@ -181,9 +181,12 @@ export async function beginUpload(
   { repository, digest, caller }: Upload,
 ): Promise<string> {
   const { uploads } = world.services;
-  const { id } = await uploads.begin(repository, { caller, algorithm: "sha256" });
+  const { id } = await uploads.begin(repository, { caller, user: caller, algorithm: "sha256" });
   const stream = once(blobBytes(digest));
-  await uploads.append({ repository, id, caller }, { stream, from: null, lengthBytes: null });
+  await uploads.append(
+    { repository, id, caller, user: caller },
+    { stream, from: null, lengthBytes: null },
+  );
   return id;
 }
 
@@ -193,7 +196,7 @@ export async function upload(world: World, wanted: Upload): Promise<void> {
 
 export async function finishUpload(world: World, wanted: Upload, id: string): Promise<void> {
   const { repository, digest, caller } = wanted;
-  await world.services.uploads.finish({ repository, id, caller }, digest, null);
+  await world.services.uploads.finish({ repository, id, caller, user: caller }, digest, null);
 }
 
 /** Whether it was granted; false: refused, as a client is that must begin from the start. */

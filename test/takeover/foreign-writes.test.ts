@@ -178,7 +178,13 @@ describe("what the tree still owes", () => {
   });
 
   test("an upload that has no bytes yet is not in the tree, and stays", async () => {
-    await takeover.index.beginUpload({ id: "x", repository: name, startedAtMs: 1, terms });
+    await takeover.index.beginUpload({
+      id: "x",
+      repository: name,
+      owner: null,
+      startedAtMs: 1,
+      terms,
+    });
     await takeover.run("compare");
     expect(await takeover.index.findUpload(name, "x")).not.toBeNull();
   });

@@ -91,7 +91,13 @@ describe("verify", () => {
   test("not what the tree still owes (INV-2), nor uploads", async () => {
     const terms = { caller: "c", nowMs: Date.now(), graceMs: 1000 };
     await takeover.index.deleteTag(name, v1, Date.now());
-    await takeover.index.beginUpload({ id: "u", repository: name, startedAtMs: 1, terms });
+    await takeover.index.beginUpload({
+      id: "u",
+      repository: name,
+      owner: null,
+      startedAtMs: 1,
+      terms,
+    });
     expect(await takeover.verify()).toMatchObject({ isSound: true, lines: [] });
   });
 

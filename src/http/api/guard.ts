@@ -4,6 +4,7 @@
 import { isRepositoryName, type NameGlobs, parseRepositoryName } from "../../oci/index.ts";
 import type { Grant, RepositoryAction, Wanted } from "../../registry/ports/access.ts";
 import { granted } from "../authorize.ts";
+import { credentialsOf } from "../credentials.ts";
 import type { Env } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import type { Operation } from "./operation.ts";
@@ -65,11 +66,17 @@ export async function guard(env: Env, asked: Guarded): Promise<Grant | null> {
     return await ask([wanted]);
   } catch (error) {
     if (!(error instanceof HttpError) || wanted === admin) throw error;
+    if (!mayBeAdmin(request, error)) throw error;
     // Not as somebody with rights in that repository; perhaps as an admin. If not, the first reason is told.
     return await ask([admin]).catch(() => {
       throw error;
     });
   }
+}
+
+/** Nobody, or somebody whose password is wrong, is no admin: it is not checked twice. A token may say so. */
+function mayBeAdmin({ headers }: Request, { status }: HttpError): boolean {
+  return status !== 401 || credentialsOf(headers.get("authorization")).kind === "bearer";
 }
 
 /** Whether whoever asks gets to see the repository. */

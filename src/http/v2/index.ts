@@ -12,26 +12,39 @@ import { referrersEndpoint } from "./referrers.ts";
 import { tagsEndpoint } from "./tags.ts";
 import { uploadEndpoint, uploadsEndpoint } from "./uploads.ts";
 
+/** Of each kind of route. test/authz asks every method of each on behalf of every kind of caller. */
+export const endpoints = {
+  manifest: manifestEndpoint,
+  blob: blobEndpoint,
+  upload: uploadEndpoint,
+  uploads: uploadsEndpoint,
+  tags: tagsEndpoint,
+  referrers: referrersEndpoint,
+  catalog: catalogEndpoint,
+  base: baseEndpoint,
+  root: rootEndpoint,
+} as const satisfies Readonly<Record<Exclude<Route["kind"], "none">, object>>;
+
 export function handleV2(env: Env, call: Call, route: Route): Reply | Promise<Reply> {
   switch (route.kind) {
     case "manifest":
-      return run(manifestEndpoint, route, { env, call });
+      return run(endpoints.manifest, route, { env, call });
     case "blob":
-      return run(blobEndpoint, route, { env, call });
+      return run(endpoints.blob, route, { env, call });
     case "upload":
-      return run(uploadEndpoint, route, { env, call });
+      return run(endpoints.upload, route, { env, call });
     case "uploads":
-      return run(uploadsEndpoint, route, { env, call });
+      return run(endpoints.uploads, route, { env, call });
     case "tags":
-      return run(tagsEndpoint, route, { env, call });
+      return run(endpoints.tags, route, { env, call });
     case "referrers":
-      return run(referrersEndpoint, route, { env, call });
+      return run(endpoints.referrers, route, { env, call });
     case "catalog":
-      return run(catalogEndpoint, route, { env, call });
+      return run(endpoints.catalog, route, { env, call });
     case "base":
-      return run(baseEndpoint, route, { env, call });
+      return run(endpoints.base, route, { env, call });
     case "root":
-      return run(rootEndpoint, route, { env, call });
+      return run(endpoints.root, route, { env, call });
     case "none":
       throw new HttpError("there is nothing at this path", { status: 404, code: "UNSUPPORTED" });
   }

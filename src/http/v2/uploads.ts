@@ -12,7 +12,7 @@ import {
   parseDigest,
 } from "../../oci/index.ts";
 import type { BlobFact } from "../../registry/ports/index.ts";
-import type { UploadBody } from "../../registry/registry.ts";
+import type { UploadAsked, UploadBody, Uploader } from "../../registry/registry.ts";
 import type { Call, Endpoint, Env } from "../context.ts";
 import { uploadRange } from "../range.ts";
 import { type Reply, emptyReply } from "../reply.ts";
@@ -48,7 +48,7 @@ async function beginUpload(env: Env, call: Call, route: RepositoryRoute): Promis
   }
   const algorithm = digest === null ? digestAlgorithm(call.query) : algorithmOf(digest);
   call.visitor?.checkUploads();
-  const { id } = await env.registry.uploads.begin(repository, { caller: call.caller, algorithm });
+  const { id } = await env.registry.uploads.begin(repository, { ...uploaderOf(call), algorithm });
   return progress(env, call, { status: 202, repository, id, sizeBytes: 0 });
 }
 
@@ -79,20 +79,19 @@ async function pushAtOnce(
   push: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<Reply> {
   const { repository, digest } = push;
-  const { caller } = call;
   const { uploads } = env.registry;
   const body = uploadBody(call.request, receivingOf(env, call));
-  const begun = { caller, algorithm: algorithmOf(digest) };
+  const uploader = uploaderOf(call);
+  const begun = { ...uploader, algorithm: algorithmOf(digest) };
   const { id } = await orDrop(body, () => uploads.begin(repository, begun));
+  const upload = { repository, id, ...uploader };
   try {
-    const blob = await receive(call, body, () =>
-      uploads.finish({ repository, id, caller }, digest, body),
-    );
+    const blob = await receive(call, body, () => uploads.finish(upload, digest, body));
     return created(env, call, { repository, blob });
   } catch (error) {
     // The client never learnt of this session, so nobody else would end it. What it was ended for
     // is what the client should hear; that it is gone already is no news.
-    await uploads.cancel(repository, id).catch(() => undefined);
+    await uploads.cancel(upload).catch(() => undefined);
     throw error;
   }
 }
@@ -100,25 +99,22 @@ async function pushAtOnce(
 async function uploadStatus(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
   const { repository, id } = route;
   env.uploadState.check(call.query, repository, id);
-  const { sizeBytes } = await env.registry.uploads.status(repository, id);
+  const { sizeBytes } = await env.registry.uploads.status(askedUpload(call, route));
   return progress(env, call, { status: 204, repository, id, sizeBytes });
 }
 
 async function appendToUpload(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
   const { repository, id } = route;
-  const { caller } = call;
   env.uploadState.check(call.query, repository, id);
   const body = await partOf(env, call, route);
   const { uploads } = env.registry;
-  const { sizeBytes } = await receive(call, body, () =>
-    uploads.append({ repository, id, caller }, body),
-  );
+  const upload = askedUpload(call, route);
+  const { sizeBytes } = await receive(call, body, () => uploads.append(upload, body));
   return progress(env, call, { status: 202, repository, id, sizeBytes });
 }
 
 async function finishUpload(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
   const { repository, id } = route;
-  const { caller } = call;
   env.uploadState.check(call.query, repository, id);
   const given = queryValue(call.query, "digest");
   if (given === null) {
@@ -128,9 +124,8 @@ async function finishUpload(env: Env, call: Call, route: UploadRoute): Promise<R
   const hasPart = call.request.body !== null || call.request.headers.has("content-range");
   const body = hasPart ? await partOf(env, call, route) : null;
   const { uploads } = env.registry;
-  const blob = await receive(call, body, () =>
-    uploads.finish({ repository, id, caller }, digest, body),
-  );
+  const upload = askedUpload(call, route);
+  const blob = await receive(call, body, () => uploads.finish(upload, digest, body));
   return created(env, call, { repository, blob });
 }
 
@@ -147,7 +142,7 @@ async function partOf(env: Env, call: Call, route: UploadRoute): Promise<UploadB
     return uploadBody(call.request, receivingOf(env, call));
   } catch (error) {
     if (!(error instanceof RangeInvalidError)) throw error;
-    const { sizeBytes } = await env.registry.uploads.status(route.repository, route.id);
+    const { sizeBytes } = await env.registry.uploads.status(askedUpload(call, route));
     throw new RangeInvalidError(error.message, { size: sizeBytes, cause: error });
   }
 }
@@ -155,8 +150,16 @@ async function partOf(env: Env, call: Call, route: UploadRoute): Promise<UploadB
 async function cancelUpload(env: Env, call: Call, route: UploadRoute): Promise<Reply> {
   const { repository, id } = route;
   env.uploadState.check(call.query, repository, id);
-  await env.registry.uploads.cancel(repository, id);
+  await env.registry.uploads.cancel(askedUpload(call, route));
   return emptyReply(204, { "Docker-Upload-Uuid": id });
+}
+
+function uploaderOf({ caller, grant }: Call): Uploader {
+  return { caller, user: grant?.user ?? null };
+}
+
+function askedUpload(call: Call, { repository, id }: UploadRoute): UploadAsked {
+  return { repository, id, ...uploaderOf(call) };
 }
 
 function progress(

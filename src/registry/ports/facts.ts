@@ -36,6 +36,8 @@ export interface Page<Key extends string = string> {
 export interface UploadFact {
   readonly id: string;
   readonly repository: RepositoryName;
+  /** The user who began it; null: nobody who was logged in, or not known (found in the tree). */
+  readonly owner: string | null;
   readonly startedAtMs: number;
 }
 

@@ -372,7 +372,13 @@ export function removalContract(driver: IndexDriver): void {
     test("a repository that holds nothing vanishes, whatever it held last", async () => {
       const { index } = world();
       const digest = await world().image("a", { blobs: [1], tags: ["x"] });
-      const upload = { id: "one", repository: repo("a"), startedAtMs: 1, terms: world().terms() };
+      const upload = {
+        id: "one",
+        repository: repo("a"),
+        owner: null,
+        startedAtMs: 1,
+        terms: world().terms(),
+      };
       await index.beginUpload(upload);
       await index.deleteManifest(repo("a"), digest, world().nowMs);
       await run(false);

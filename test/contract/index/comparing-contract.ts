@@ -180,7 +180,7 @@ export function absorbContract(driver: IndexDriver): void {
 
       expect(await index.findTag(name, which)).toMatchObject({ digest, sizeBytes });
       expect(await index.findBlob(name, blobNo(1))).toEqual({ digest: blobNo(1), sizeBytes: 1 });
-      expect(await index.findUpload(name, "one")).toMatchObject({ startedAtMs: 5 });
+      expect(await index.findUpload(name, "one")).toMatchObject({ startedAtMs: 5, owner: null });
       const facts = await index.repositoryFacts(name);
       expect(facts.layers).toEqual(new Set([blobNo(1)]));
       expect(facts.revisions).toEqual(new Set([digest]));

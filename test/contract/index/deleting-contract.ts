@@ -169,6 +169,7 @@ export function redoContract(driver: IndexDriver): void {
       await index.beginUpload({
         id: "one",
         repository: repo("a"),
+        owner: null,
         startedAtMs: 1,
         terms: world().terms(),
       });
@@ -248,7 +249,13 @@ export function redoContract(driver: IndexDriver): void {
         "repository a: gone",
       ]);
       await emptied();
-      const upload = { id: "one", repository: repo("a"), startedAtMs: 1, terms: world().terms() };
+      const upload = {
+        id: "one",
+        repository: repo("a"),
+        owner: null,
+        startedAtMs: 1,
+        terms: world().terms(),
+      };
       await index.beginUpload(upload);
       expect(await world().owed()).toEqual([
         `layer a ${short(blobNo(1))}: gone`,

@@ -15,7 +15,13 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
   const terms = (): ReturnType<World["terms"]> => world.terms();
   await index.setEventEndpoints(["one", "two"]);
   for (const round of [1, 2]) {
-    const upload = { id: `one ${round}`, repository: repo("a"), startedAtMs: 1, terms: terms() };
+    const upload = {
+      id: `one ${round}`,
+      repository: repo("a"),
+      owner: null,
+      startedAtMs: 1,
+      terms: terms(),
+    };
     await index.beginUpload(upload);
     await index.beginUpload({ ...upload, id: `refused ${round}`, sessionsMax: 1 });
     await index.touchUpload(upload);

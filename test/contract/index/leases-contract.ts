@@ -181,7 +181,12 @@ export function leaseContract(driver: IndexDriver): void {
       await world().upload("b", 3, "alice");
       await world().upload("a", 4, "bob");
       const upload = { id: "one", repository: repo("a") };
-      await index.beginUpload({ ...upload, startedAtMs: world().nowMs, terms: world().terms() });
+      await index.beginUpload({
+        ...upload,
+        owner: null,
+        startedAtMs: world().nowMs,
+        terms: world().terms(),
+      });
       world().nowMs += hourMs / 2;
       await index.touchUpload({ ...upload, terms: world().terms("alice") });
       expect(await world().leasedFor("a", blobNo(1))).toBe(hourMs);
@@ -201,7 +206,7 @@ export function leaseContract(driver: IndexDriver): void {
     test("beginning an upload keeps them alive too", async () => {
       await world().upload("a", 1);
       world().nowMs += hourMs - minuteMs;
-      const upload = { id: "one", repository: repo("a"), startedAtMs: world().nowMs };
+      const upload = { id: "one", repository: repo("a"), owner: null, startedAtMs: world().nowMs };
       await world().index.beginUpload({ ...upload, terms: world().terms() });
       expect(await world().leasedFor("a", blobNo(1))).toBe(hourMs);
     });

@@ -43,7 +43,7 @@ export function metricsContract(driver: IndexDriver): void {
         await world().image(name, { blobs: [1, 2], tags: ["x"] });
       }
       for (const n of [1, 2, 3]) {
-        const upload = { id: `u${n}`, repository: repo("g"), startedAtMs: 1 };
+        const upload = { id: `u${n}`, repository: repo("g"), owner: null, startedAtMs: 1 };
         await index.beginUpload({ ...upload, terms: world().terms() });
       }
       for (const n of [7, 8, 9]) await world().upload("g", n);

@@ -88,7 +88,7 @@ export function namesContract(driver: IndexDriver): void {
       const { index } = world();
       for (const name of names) await world().image(name, { blobs: [1], tags: ["x"] });
       await world().upload("only-a-blob", 2);
-      const upload = { id: "one", repository: repo("only-an-upload"), startedAtMs: 0 };
+      const upload = { id: "one", repository: repo("only-an-upload"), owner: null, startedAtMs: 0 };
       await index.beginUpload({ ...upload, terms: world().terms() });
       const inOrder = names.map(repo).sort();
       for (const limit of [1, 3, 100]) {

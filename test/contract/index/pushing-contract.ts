@@ -8,9 +8,9 @@ export function uploadContract(driver: IndexDriver): void {
   describe("uploads", () => {
     const world = worldOf(driver);
 
-    test("a session is found in its repository, until it ends", async () => {
+    test("a session is found in its repository with its owner, until it ends", async () => {
       const { index, nowMs } = world();
-      const upload = { id: "one", repository: repo("a"), startedAtMs: nowMs };
+      const upload = { id: "one", repository: repo("a"), owner: "alice", startedAtMs: nowMs };
       await index.beginUpload({ ...upload, terms: world().terms() });
       expect(await index.findUpload(repo("a"), "one")).toEqual(upload);
       expect(await index.findUpload(repo("b"), "one")).toBeNull();
@@ -23,7 +23,7 @@ export function uploadContract(driver: IndexDriver): void {
 
     test("a session that begins under a known id is refused, and the first stays", async () => {
       const { index, nowMs } = world();
-      const upload = { id: "one", repository: repo("a"), startedAtMs: nowMs };
+      const upload = { id: "one", repository: repo("a"), owner: null, startedAtMs: nowMs };
       await index.beginUpload({ ...upload, terms: world().terms() });
       const again = { ...upload, repository: repo("b"), terms: world().terms() };
       expect(index.beginUpload(again)).rejects.toThrow();
@@ -34,7 +34,7 @@ export function uploadContract(driver: IndexDriver): void {
     test("a repository has no more sessions than it may have, whoever was first", async () => {
       const { index, nowMs } = world();
       const begin = (id: string, name: string, sessionsMax: number | null): Promise<boolean> => {
-        const upload = { id, repository: repo(name), startedAtMs: nowMs };
+        const upload = { id, repository: repo(name), owner: null, startedAtMs: nowMs };
         return index.beginUpload({ ...upload, terms: world().terms(), sessionsMax });
       };
       const at = (id: string): Promise<unknown> => index.findUpload(repo("a"), id);
@@ -55,7 +55,7 @@ export function uploadContract(driver: IndexDriver): void {
       const { index } = world();
       for (const id of ["c", "a", "b"]) {
         world().nowMs += 10;
-        const upload = { id, repository: repo("r"), startedAtMs: world().nowMs };
+        const upload = { id, repository: repo("r"), owner: null, startedAtMs: world().nowMs };
         await index.beginUpload({ ...upload, terms: world().terms() });
       }
       const idle = async (beforeMs: number, limit = 10): Promise<string[]> =>
@@ -68,13 +68,13 @@ export function uploadContract(driver: IndexDriver): void {
       await index.touchUpload({ id: "c", repository: repo("r"), terms: world().terms() });
       expect(await idle(world().nowMs)).toEqual(["a", "b"]);
       expect(await index.listIdleUploads(world().nowMs, 1)).toEqual([
-        { id: "a", repository: repo("r"), startedAtMs: last - 10 },
+        { id: "a", repository: repo("r"), owner: null, startedAtMs: last - 10 },
       ]);
     });
 
     test("an upload expires only if nothing has touched it since", async () => {
       const { index, nowMs } = world();
-      const upload = { id: "one", repository: repo("a"), startedAtMs: nowMs };
+      const upload = { id: "one", repository: repo("a"), owner: null, startedAtMs: nowMs };
       await index.beginUpload({ ...upload, terms: world().terms() });
       expect(await index.expireUpload("one", nowMs)).toBe(false);
       expect(await index.findUpload(repo("a"), "one")).not.toBeNull();
@@ -86,7 +86,13 @@ export function uploadContract(driver: IndexDriver): void {
     test("its end: the blob is there, in that repository, and the session is over", async () => {
       const { index, nowMs } = world();
       const terms = world().terms();
-      await index.beginUpload({ id: "one", repository: repo("a"), startedAtMs: nowMs, terms });
+      await index.beginUpload({
+        id: "one",
+        repository: repo("a"),
+        owner: null,
+        startedAtMs: nowMs,
+        terms,
+      });
       const digest = blobNo(5);
       const finished = { id: "one", repository: repo("a"), digest, sizeBytes: 5, terms };
       await index.finishUpload(finished);

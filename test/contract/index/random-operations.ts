@@ -111,7 +111,7 @@ const pushing: fc.Arbitrary<Operation>[] = [
       const terms = world.terms(who);
       if (known !== null) return await world.index.touchUpload({ id, repository: name, terms });
       await world.index.endUpload(id);
-      const upload = { id, repository: name, startedAtMs: world.nowMs, terms };
+      const upload = { id, repository: name, owner: null, startedAtMs: world.nowMs, terms };
       return await world.index.beginUpload(upload);
     }),
   ),

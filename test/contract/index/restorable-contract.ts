@@ -203,7 +203,13 @@ function deletionOfEachKindContract(driver: IndexDriver): void {
       const { index } = world();
       await world().image("a", { blobs: [1], tags: ["x"] });
       await world().upload("a", 2);
-      const upload = { id: "u", repository: repo("a"), startedAtMs: 1, terms: world().terms() };
+      const upload = {
+        id: "u",
+        repository: repo("a"),
+        owner: null,
+        startedAtMs: 1,
+        terms: world().terms(),
+      };
       await index.beginUpload(upload);
       await index.deleteRepository(repo("a"), deletionBy(world()));
       expect(await index.listUploads(repo("a"), { after: null, limit: 9 })).toEqual(["u"]);

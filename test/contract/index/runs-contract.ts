@@ -133,7 +133,13 @@ export function runsContract(driver: IndexDriver): void {
       await index.forget([blobNo(1)]);
       expect(await look()).toEqual(nothing);
       const terms = world().terms();
-      await index.beginUpload({ id: "u", repository: repo("b"), startedAtMs: 1, terms });
+      await index.beginUpload({
+        id: "u",
+        repository: repo("b"),
+        owner: null,
+        startedAtMs: 1,
+        terms,
+      });
       expect((await look()).due).toBe(false);
       world().nowMs += hourMs + 1;
       expect((await look()).due).toBe(true);

@@ -42,7 +42,9 @@ const layer = named(
   z.object({
     ...descriptor,
     urls: z.array(z.string()).describe("Where a foreign layer is; it need not be here."),
-    storedBytes: count.nullable().describe("What lies here; null: nothing."),
+    storedBytes: count
+      .nullable()
+      .describe("What lies here; null: nothing, or nothing that this repository has."),
     usedBy: z
       .object({
         repositories: z.array(repositoryName).max(10),
@@ -151,11 +153,11 @@ function descriptorView(one: Descriptor): object {
 }
 
 function layerView(one: LayerView, grant: Grant | null): object {
-  const { urls, storedBytes, usedBy } = one;
+  const { urls, storedBytes, usedBy, isInRepository } = one;
   const open = { ...descriptorView(one), urls };
   if (grant === null || grant.isAdmin) return { ...open, storedBytes, usedBy };
-  // A foreign layer need not be of this repository: whether others have it is not for everybody.
-  if (urls.length > 0) return { ...open, storedBytes: null, usedBy: null };
+  // A manifest may name what its repository does not have: whether others have that is not for everybody.
+  if (!isInRepository) return { ...open, storedBytes: null, usedBy: null };
   return { ...open, storedBytes, usedBy: usedBy === null ? null : visibleUsers(usedBy, grant) };
 }
 
