@@ -7,8 +7,10 @@ import { Api } from "./api/index.ts";
 import type { ApiParts } from "./api/ports.ts";
 import type { Access, Env } from "./context.ts";
 import { Connection, type ConnectionTimes } from "./connection.ts";
+import { Descriptors } from "./descriptors.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler } from "./handler.ts";
+import { HttpError } from "./http-error.ts";
 import { type Listener, type Listening, addressText, listen } from "./listen.ts";
 import { Limits } from "./limits/limits.ts";
 import { noLimits } from "./limits/options.ts";
@@ -88,10 +90,14 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     idleMs: env.limits.options.idleMs,
     stalledMs: options.bodySilenceMs,
   };
+  const descriptors = new Descriptors();
+  const refuse = refuserOf(parts, common);
   const answer = (isApiPath: boolean): Listener["fetch"] => {
     return (request, server) => {
-      const connection = new Connection(request, server, times);
-      return probes.answer(request) ?? handle(request, connection, isApiPath);
+      const probed = probes.answer(request);
+      if (probed !== null) return probed;
+      if (descriptors.isScarce()) return refuse(request);
+      return handle(request, new Connection(request, server, times), isApiPath);
     };
   };
   const listener: Listener = {
@@ -108,6 +114,31 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       api?.close();
       return serving.stop();
     },
+  };
+}
+
+/** Of the log, where a line for each would use what is scarce. */
+const refusalsToldEveryMs = 60_000;
+
+/** Refuses requests while descriptors are scarce: each of them closes a connection. */
+function refuserOf({ logger, observer }: ServerParts, common: HeaderFields) {
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  return (request: Request): Response => {
+    const limit = "descriptors";
+    observer?.refused?.(limit);
+    if (performance.now() - toldAtMs >= refusalsToldEveryMs) {
+      toldAtMs = performance.now();
+      logger.error(
+        "descriptors run out, and requests are refused: raise the limit of open files (ulimit -n), or see who keeps so many connections",
+      );
+    }
+    const error = new HttpError("the registry has too many connections; come again in a moment", {
+      status: 503,
+      code: "UNAVAILABLE",
+      headers: { "Retry-After": "1", Connection: "close" },
+      limit,
+    });
+    return toResponse(failureOf(error).reply, request, common);
   };
 }
 
