@@ -27,6 +27,7 @@ import type {
 import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
+import { Turnstile, walkTurns } from "./turnstile.ts";
 import { UploadState } from "./upload-state.ts";
 
 export interface ServerParts {
@@ -71,6 +72,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     received: (bytes) => parts.observer?.received(bytes),
     access: parts.access,
     limits: parts.limits ?? new Limits(noLimits),
+    walks: new Turnstile(walkTurns),
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
   const handle = createHandler({
