@@ -10,6 +10,7 @@ const clients = [
   "buildah",
   "docker-registry",
   "nginx",
+  "openssl",
   "pebble",
   "pebble-challtestsrv",
 ];

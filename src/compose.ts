@@ -3,6 +3,7 @@
 import { ApiServices } from "./compose-api.ts";
 import { runTokenCommand } from "./auth/index.ts";
 import { composeAccess } from "./compose-access.ts";
+import { type ComposedTls, composeTls } from "./compose-tls.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { pressureOn } from "./compose-pressure.ts";
 import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
@@ -33,6 +34,7 @@ export { rootDirectoryOf } from "./compose-root.ts";
 
 export interface Serving {
   readonly address: string;
+  readonly isEncrypted: boolean;
   /** Null: there is no debug server. */
   readonly debugAddress: string | null;
   /** Resolves when it can serve no longer; it has to be stopped all the same. */
@@ -49,9 +51,18 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     if (rootDirectory !== null) refuseIfOwned(rootDirectory);
     throw error;
   });
+  let tls: ComposedTls | null = null;
   try {
-    return await serveObserved({ config, logs, signal, observed });
+    // Before the root, which may take long to open.
+    tls = composeTls(config.http, logs.logger);
+    const serving = await serveObserved({ config, logs, signal, observed, tls });
+    const stop = (): Promise<void> => {
+      tls?.close();
+      return serving.stop();
+    };
+    return { ...serving, isEncrypted: tls !== null, stop };
   } catch (error) {
+    tls?.close();
     await observed.stop();
     throw error;
   }
@@ -62,9 +73,11 @@ interface Start {
   readonly logs: Logs;
   readonly signal: AbortSignal;
   readonly observed: Observed;
+  readonly tls: ComposedTls | null;
 }
 
-async function serveObserved({ config, logs, signal, observed }: Start): Promise<Serving> {
+async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">> {
+  const { config, logs, signal, observed } = start;
   const { logger } = logs;
   const { health, readiness, watch } = observed;
   const root = await openRoot(config, logger, { command: "serve", signal, watch });
@@ -77,7 +90,6 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
   const api = new ApiServices(root, config, logger);
   const scrub =
     tree === null ? null : scrubOf({ ...root, tree, clock: systemClock }, config, logger);
-  const limits = new Limits(limitsOptions(config));
   let server: RunningServer | null = null;
   const notifier = notifierOf(config, root, logger);
   try {
@@ -86,9 +98,9 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
     server = await startServer({
       ...observedParts(observed, logs),
       registry: root.services,
-      options: httpOptions(config),
-      limits,
+      ...servedAs(config),
       access: await composeAccess({ ...root, config, logger }),
+      tls: start.tls?.parts ?? null,
       api: config.http.api.enabled ? api.parts : null,
       ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
@@ -134,6 +146,10 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
     await root.close();
     throw error;
   }
+}
+
+function servedAs(config: Config) {
+  return { options: httpOptions(config), limits: new Limits(limitsOptions(config)) };
 }
 
 /** What the server tells whom, and whom it asks how things are. */

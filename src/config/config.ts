@@ -80,8 +80,23 @@ export interface LimitsConfig {
   readonly sessionsMax: number | null;
 }
 
+/** Files are named, not read. */
+export interface TlsConfig {
+  readonly certificate: string;
+  readonly key: string;
+  /** Empty: clients are not asked for a certificate. */
+  readonly clientCas: readonly string[];
+  /** Of no effect without `clientCas`. */
+  readonly clientAuth: "require-and-verify-client-cert" | "request-client-cert";
+  readonly minimumVersion: "tls1.0" | "tls1.1" | "tls1.2" | "tls1.3";
+  /** In Go's names, the best first. */
+  readonly cipherSuites: readonly string[];
+}
+
 export interface HttpConfig {
   readonly listen: ListenAddress;
+  /** Null: what is said is not encrypted. */
+  readonly tls: TlsConfig | null;
   /** Before `v2/`: begins and ends with "/"; "/" for none. */
   readonly prefix: string;
   /** What the URLs in answers begin with, without a slash at the end; null: what the request says. */

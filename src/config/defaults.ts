@@ -2,7 +2,7 @@
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
 import { manifestBoundsMax, manifestBytesMax } from "../oci/index.ts";
 import type { ClientLimitsConfig, LimitsConfig } from "./config.ts";
-import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig } from "./config.ts";
+import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig, TlsConfig } from "./config.ts";
 import type { ScrubConfig, StorageHealthConfig, UploadPurgingConfig } from "./config.ts";
 import type { ValidationConfig, WatermarkConfig } from "./config.ts";
 
@@ -44,7 +44,24 @@ const clientLimits: LimitsConfig = {
   sessionsMax: 10_000,
 };
 
-const http: HttpConfig = {
+const tls: Pick<TlsConfig, "clientAuth" | "minimumVersion" | "cipherSuites"> = {
+  clientAuth: "require-and-verify-client-cert",
+  minimumVersion: "tls1.2",
+  cipherSuites: [
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+  ],
+};
+
+const http: Omit<HttpConfig, "tls"> & { readonly tls: typeof tls } = {
+  tls,
   // The classic has none and takes a random port; every example says 5000.
   listen: { kind: "tcp", hostname: null, port: 5000 },
   prefix: "/",

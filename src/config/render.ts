@@ -2,6 +2,7 @@
 // config.yml (the secret aside, which is masked). Shows defaults as if they had been written.
 import { stringify } from "yaml";
 import type { Config, EndpointConfig, GcConfig, HealthConfig, HttpCheckConfig } from "./config.ts";
+import type { HttpConfig } from "./config.ts";
 import type { LoadLineConfig, RetentionRuleConfig, StorageConfig } from "./config.ts";
 import type { TcpCheckConfig } from "./config.ts";
 import { accessToClassic } from "./render-access.ts";
@@ -12,6 +13,7 @@ import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
+import { tlsToClassic } from "./tls-section.ts";
 import { formatTrustedProxies } from "./trusted-proxies.ts";
 
 const mask = "********";
@@ -31,7 +33,9 @@ function masked(value: unknown): unknown {
     Object.entries(value).map(([key, inner]) => [
       key,
       // A section of its own is not one secret, but may hold some: auth.htpasswd, auth.token.
-      isSecretKey(key) && inner !== "" && !isSection(inner) ? mask : masked(inner),
+      isSecretKey(key) && inner !== "" && !isSection(inner) && !isKeyFile(key, value)
+        ? mask
+        : masked(inner),
     ]),
   );
 }
@@ -40,6 +44,11 @@ function masked(value: unknown): unknown {
 function hostToClassic(host: string | null): string {
   if (host === null) return "";
   return URL.parse(host)?.pathname === "/" ? host : `${host}/`;
+}
+
+/** Of `http.tls` it is a path, beside that of the certificate. */
+function isKeyFile(key: string, section: object): boolean {
+  return key === "key" && "certificate" in section;
 }
 
 function isSection(value: unknown): boolean {
@@ -58,23 +67,7 @@ function toClassic(config: Config): Record<string, unknown> {
       accesslog: { disabled: log.accessLog.disabled },
     },
     storage: storageToClassic(config.storage),
-    http: {
-      addr: formatListenAddress(http.listen),
-      net: http.listen.kind,
-      prefix: http.prefix,
-      host: hostToClassic(http.host),
-      relativeurls: http.relativeUrls,
-      secret: http.secret ?? "",
-      headers: http.headers,
-      trustedproxies: formatTrustedProxies(http.trustedProxies),
-      draintimeout: formatGoDuration(http.drainTimeoutMs),
-      debug: {
-        addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
-        prometheus: http.debug.prometheus,
-      },
-      limits: limitsToClassic(http.limits),
-      api: http.api,
-    },
+    http: httpToClassic(http),
     health: healthToClassic(health),
     catalog: { maxentries: config.catalog.maxEntries },
     tags: { maxtags: config.tags.maxTags },
@@ -114,6 +107,27 @@ function toClassic(config: Config): Record<string, unknown> {
       ...(contact === null ? {} : { contact }),
     })),
     retention: config.retention.map(ruleToClassic),
+  };
+}
+
+function httpToClassic(http: HttpConfig): Record<string, unknown> {
+  return {
+    addr: formatListenAddress(http.listen),
+    net: http.listen.kind,
+    prefix: http.prefix,
+    host: hostToClassic(http.host),
+    relativeurls: http.relativeUrls,
+    secret: http.secret ?? "",
+    headers: http.headers,
+    trustedproxies: formatTrustedProxies(http.trustedProxies),
+    draintimeout: formatGoDuration(http.drainTimeoutMs),
+    debug: {
+      addr: http.debug.listen === null ? "" : formatListenAddress(http.debug.listen),
+      prometheus: http.debug.prometheus,
+    },
+    limits: limitsToClassic(http.limits),
+    api: http.api,
+    ...tlsToClassic(http.tls),
   };
 }
 

@@ -3,7 +3,7 @@
 // not put that off. Everything else it measures by what is set last: so it is off while something takes its
 // time (bodies that arrive have deadlines of their own, request-body.ts), and set to what fits before the
 // answer is sent. Most answers are there at once, and the timer of the whole server fits them.
-import type { Listening } from "./listen.ts";
+import type { Listening } from "./listener.ts";
 import type { Limits } from "./limits/limits.ts";
 import type { Peer } from "./peer.ts";
 import type { Reply } from "./reply.ts";

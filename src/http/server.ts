@@ -11,7 +11,8 @@ import { Descriptors } from "./descriptors.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler } from "./handler.ts";
 import { HttpError } from "./http-error.ts";
-import { type Listener, type Listening, addressText, listen } from "./listen.ts";
+import { addressText, listen } from "./listen.ts";
+import type { Listener, Stoppable } from "./listener.ts";
 import { Limits } from "./limits/limits.ts";
 import { noLimits } from "./limits/options.ts";
 import { Locations } from "./locations.ts";
@@ -27,6 +28,7 @@ import type {
 import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
+import type { TlsParts } from "./tls.ts";
 import { Turnstile, walkTurns } from "./turnstile.ts";
 import { UploadState } from "./upload-state.ts";
 
@@ -49,6 +51,8 @@ export interface ServerParts {
   readonly readiness?: Readiness;
   /** Absent or null: the API is switched off. */
   readonly api?: ApiParts | null;
+  /** Absent or null: no TLS. */
+  readonly tls?: TlsParts | null;
 }
 
 export interface RunningServer {
@@ -107,7 +111,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     idleSeconds: Math.ceil(times.idleMs / 1000),
     error: (error) => bodyFailed(error, logger, common),
   };
-  const server = await listen(options.listen, listener);
+  const tls = parts.tls ?? null;
+  const server = await listen(options.listen, listener, tls === null ? null : { tls, logger });
   const serving = running(server, options.listen, options.drainTimeoutMs);
   return {
     ...serving,
@@ -170,7 +175,7 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
   return toResponse(failureOf(told).reply, { method: "GET" }, common);
 }
 
-export function running(server: Listening, on: ListenOn, drainTimeoutMs: number): RunningServer {
+export function running(server: Stoppable, on: ListenOn, drainTimeoutMs: number): RunningServer {
   const port = server.port ?? 0;
   return {
     address: addressText(on, port),
@@ -179,7 +184,7 @@ export function running(server: Listening, on: ListenOn, drainTimeoutMs: number)
   };
 }
 
-async function stopWithin(server: Listening, drainTimeoutMs: number): Promise<void> {
+async function stopWithin(server: Stoppable, drainTimeoutMs: number): Promise<void> {
   if (drainTimeoutMs > 0) {
     const drained = server.stop();
     let timer: Timer | undefined;
