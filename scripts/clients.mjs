@@ -11,6 +11,7 @@ const clients = [
   "docker-registry",
   "openssl",
   "nginx",
+  "openssl",
   "pebble",
   "pebble-challtestsrv",
 ];

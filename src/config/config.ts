@@ -52,19 +52,6 @@ export interface StorageConfig {
   };
 }
 
-/** Files are named, not read. */
-export interface TlsConfig {
-  readonly certificate: string;
-  readonly key: string;
-  /** Empty: clients are not asked for a certificate. */
-  readonly clientCas: readonly string[];
-  /** Of no effect without `clientCas`. */
-  readonly clientAuth: "require-and-verify-client-cert" | "request-client-cert";
-  readonly minimumVersion: "tls1.0" | "tls1.1" | "tls1.2" | "tls1.3";
-  /** In Go's names, the best first. */
-  readonly cipherSuites: readonly string[];
-}
-
 /** Null: as much as it likes. */
 export interface ClientLimitsConfig {
   /** More than 0, both. */
@@ -91,6 +78,19 @@ export interface LimitsConfig {
   readonly tagParametersMax: number;
   /** Open uploads of one repository. */
   readonly sessionsMax: number | null;
+}
+
+/** Files are named, not read. */
+export interface TlsConfig {
+  readonly certificate: string;
+  readonly key: string;
+  /** Empty: clients are not asked for a certificate. */
+  readonly clientCas: readonly string[];
+  /** Of no effect without `clientCas`. */
+  readonly clientAuth: "require-and-verify-client-cert" | "request-client-cert";
+  readonly minimumVersion: "tls1.0" | "tls1.1" | "tls1.2" | "tls1.3";
+  /** In Go's names, the best first. */
+  readonly cipherSuites: readonly string[];
 }
 
 export interface HttpConfig {

@@ -48,15 +48,15 @@ function masked(value: unknown): unknown {
   );
 }
 
-/** Of `http.tls` it is a path, beside that of the certificate. */
-function isKeyFile(key: string, section: object): boolean {
-  return key === "key" && "certificate" in section;
-}
-
 /** Read back, a path counts up to its last slash. */
 function hostToClassic(host: string | null): string {
   if (host === null) return "";
   return URL.parse(host)?.pathname === "/" ? host : `${host}/`;
+}
+
+/** Of `http.tls` it is a path, beside that of the certificate. */
+function isKeyFile(key: string, section: object): boolean {
+  return key === "key" && "certificate" in section;
 }
 
 function isSection(value: unknown): boolean {

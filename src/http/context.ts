@@ -6,6 +6,7 @@ import type { Limits, Visitor } from "./limits/limits.ts";
 import type { Locations } from "./locations.ts";
 import type { HttpOptions } from "./options.ts";
 import type { Reply } from "./reply.ts";
+import type { Turnstile } from "./turnstile.ts";
 import type { UploadState } from "./upload-state.ts";
 
 export interface Env {
@@ -18,6 +19,8 @@ export interface Env {
   /** Null: everybody may do everything. May change between two requests: asked for once in each. */
   readonly access: Access | null;
   readonly limits: Limits;
+  /** Where lists wait that may walk over all repositories. */
+  readonly walks: Turnstile;
 }
 
 export interface Access {

@@ -100,6 +100,11 @@ function storageFailure(error: StorageError): Failure {
     const said = { code: "UNAVAILABLE", message } as const;
     return failure(507, said, { kind: "fault" });
   }
+  if (error.code === "busy") {
+    const message = "the registry has no descriptor left for a file; come again in a moment";
+    const headers = { "Retry-After": "1" };
+    return failure(503, { code: "UNAVAILABLE", message }, { kind: "fault", headers });
+  }
   const said = { code: "UNKNOWN", message: "the registry's storage failed" } as const;
   return failure(500, said, { kind: "fault" });
 }

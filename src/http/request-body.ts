@@ -118,15 +118,22 @@ function isRefusal(error: unknown): boolean {
 }
 
 async function drop(body: UploadBody): Promise<void> {
-  const deadlineMs = performance.now() + dropped.msMax;
+  const late = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => late.resolve("late"), dropped.msMax);
+  const chunks = body.stream[Symbol.asyncIterator]();
   let bytes = 0;
   try {
-    for await (const chunk of body.stream) {
-      bytes += chunk.byteLength;
-      if (bytes > dropped.bytesMax || performance.now() > deadlineMs) return;
+    while (bytes <= dropped.bytesMax) {
+      const next = await Promise.race([chunks.next(), late.promise]);
+      if (next === "late" || next.done === true) return;
+      bytes += next.value.byteLength;
     }
   } catch {
     // It has gone away, or is silent: then nobody waits for the answer any more, or it comes now.
+  } finally {
+    clearTimeout(timer);
+    // Not waited for: a body that is silent ends when its time is over.
+    void chunks.return?.()?.catch(() => undefined);
   }
 }
 

@@ -3,18 +3,28 @@
 import type { RepositoryName } from "../oci/index.ts";
 import type { NamesSeen } from "../registry/ports/access.ts";
 import type { Page } from "../registry/ports/index.ts";
+import type { Env } from "./context.ts";
 import type { Catalog } from "../registry/registry.ts";
 
 /** Names asked of the index at once. */
 const pageNames = 500;
 
-/** @param seen null: all of them. */
+/** @param seen null: all of them. @throws TooManyRequestsError while many others walk */
 export async function listSeen(
-  catalog: Catalog,
+  { registry, walks }: Pick<Env, "registry" | "walks">,
   seen: NamesSeen | null,
   page: Page,
 ): Promise<readonly RepositoryName[]> {
+  const { catalog } = registry;
   if (seen === null) return await catalog.listRepositories(page);
+  return await walks.pass(() => walk(catalog, seen, page));
+}
+
+async function walk(
+  catalog: Catalog,
+  seen: NamesSeen,
+  page: Page,
+): Promise<readonly RepositoryName[]> {
   const found: RepositoryName[] = [];
   let after = leapFrom(seen.prefixes, page.after ?? "");
   while (after !== null && found.length < page.limit) {

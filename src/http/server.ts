@@ -7,12 +7,14 @@ import { Api } from "./api/index.ts";
 import type { ApiParts } from "./api/ports.ts";
 import type { Access, Env } from "./context.ts";
 import { Connection, type ConnectionTimes } from "./connection.ts";
+import { Descriptors } from "./descriptors.ts";
 import { failureOf } from "./error-response.ts";
-import { createHandler } from "./handler.ts";
-import { Limits } from "./limits/limits.ts";
-import { noLimits } from "./limits/options.ts";
+import { createHandler, type Handler } from "./handler.ts";
+import { HttpError } from "./http-error.ts";
 import { addressText, listen } from "./listen.ts";
 import type { Listener, Stoppable } from "./listener.ts";
+import { Limits } from "./limits/limits.ts";
+import { noLimits } from "./limits/options.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
 import type {
@@ -27,6 +29,7 @@ import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
 import type { TlsParts } from "./tls.ts";
+import { Turnstile, walkTurns } from "./turnstile.ts";
 import { UploadState } from "./upload-state.ts";
 
 export interface ServerParts {
@@ -87,6 +90,7 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
       return settings.access;
     },
     limits: parts.limits ?? new Limits(noLimits),
+    walks: new Turnstile(walkTurns),
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
   const handle = createHandler({
@@ -103,20 +107,20 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
     },
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
-  const within = parts.observer?.within;
-  const observed: typeof handle =
-    within === undefined
-      ? handle
-      : (request, connection, isApiPath) => within(() => handle(request, connection, isApiPath));
+  const observed = observedBy(parts.observer, handle);
   const times: ConnectionTimes = {
     limits: env.limits,
     idleMs: env.limits.options.idleMs,
     stalledMs: options.bodySilenceMs,
   };
+  const descriptors = new Descriptors();
+  const refuse = refuserOf(parts, common);
   const answer = (isApiPath: boolean): Listener["fetch"] => {
     return (request, server) => {
-      const connection = new Connection(request, server, times);
-      return probes.answer(request) ?? observed(request, connection, isApiPath);
+      const probed = probes.answer(request);
+      if (probed !== null) return probed;
+      if (descriptors.isScarce()) return refuse(request);
+      return observed(request, new Connection(request, server, times), isApiPath);
     };
   };
   const listener: Listener = {
@@ -140,6 +144,38 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
       return serving.stop();
     },
   };
+}
+
+/** Of the log, where a line for each would use what is scarce. */
+const refusalsToldEveryMs = 60_000;
+
+/** Refuses requests while descriptors are scarce: each of them closes a connection. */
+function refuserOf({ logger, observer }: ServerParts, common: HeaderFields) {
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  return (request: Request): Response => {
+    const limit = "descriptors";
+    observer?.refused?.(limit);
+    if (performance.now() - toldAtMs >= refusalsToldEveryMs) {
+      toldAtMs = performance.now();
+      logger.error(
+        "descriptors run out, and requests are refused: raise the limit of open files (ulimit -n), or see who keeps so many connections",
+      );
+    }
+    const error = new HttpError("the registry has too many connections; come again in a moment", {
+      status: 503,
+      code: "UNAVAILABLE",
+      headers: { "Retry-After": "1", Connection: "close" },
+      limit,
+    });
+    return toResponse(failureOf(error).reply, request, common);
+  };
+}
+
+/** Within what the observer wants to know of a request; mostly it wants nothing, and is not asked. */
+function observedBy(observer: RequestObserver | undefined, handle: Handler): Handler {
+  const within = observer?.within;
+  if (within === undefined) return handle;
+  return (request, connection, isApiPath) => within(() => handle(request, connection, isApiPath));
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   type Harness,
   imageManifest,
   manifestInit,
+  RawConnection,
   startHarness,
   withParameter,
 } from "./harness.ts";
@@ -220,6 +221,18 @@ describe("sizes and counts", () => {
     expect((await harness.ask(mount, { method: "POST" })).status).toBe(201);
     expect(harness.refused).toEqual(["blobsize", "blobsize", "blobsize", "blobsize"]);
   });
+
+  test("a blob that is announced to be too large is refused though nothing of it comes", async () => {
+    await using harness = await start("{blobsize: 1kB}");
+    const { pathname } = new URL(await begin(harness), harness.origin);
+    const connection = await RawConnection.open(harness.server.port);
+    const begunMs = performance.now();
+    connection.send(`PATCH ${pathname} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n`);
+    expect((await connection.answer()).status).toBe(413);
+    // As long as others are given who send all before they read.
+    expect(performance.now() - begunMs).toBeLessThan(8_000);
+    connection.destroy();
+  }, 15_000);
 
   test("a manifest: bytes, references, nesting, tags", async () => {
     await using harness = await start("{manifestsize: 2kB, references: 3, nesting: 8, tags: 2}");

@@ -127,10 +127,10 @@ export interface StartOptions {
   /** The first request that has to be answered, /v2/ by default. */
   readonly firstPath?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** It speaks TLS; how the first request is made then. */
-  readonly tls?: Bun.TLSOptions;
   /** Where it listens, when that is no port: the first request goes there. */
   readonly socket?: string;
+  /** It speaks TLS; how the first request is made then. */
+  readonly tls?: Bun.TLSOptions;
 }
 
 /** Starts a server and waits for its first answer. Throws with its log when it ends before that. */
@@ -195,9 +195,9 @@ async function statusOf(
 ): Promise<number | null> {
   try {
     const through = socket === undefined ? {} : { unix: socket };
-    const secured = tls === undefined ? {} : { tls };
+    const encrypted = tls === undefined ? {} : { tls };
     const headers = { Accept: acceptAll };
-    const response = await fetch(url, { keepalive: false, headers, ...through, ...secured });
+    const response = await fetch(url, { keepalive: false, headers, ...through, ...encrypted });
     await response.arrayBuffer();
     return response.status;
   } catch {

@@ -19,7 +19,7 @@ import type { ApiCall, Operation } from "./operation.ts";
 import { operations } from "./operations/index.ts";
 import { matchOf, segmentsOf, type Template, templateOf } from "./path.ts";
 import type { ApiParts } from "./ports.ts";
-import { Turnstile } from "./turnstile.ts";
+import { reportTurns, Turnstile } from "../turnstile.ts";
 
 export interface ApiRequest {
   readonly request: Request;
@@ -74,7 +74,7 @@ export class Api {
   readonly #around: { readonly logger: Logger; readonly health: HealthChecks };
   readonly #base: string;
   readonly #feed: EventFeed;
-  readonly #reports = new Turnstile();
+  readonly #reports = new Turnstile(reportTurns);
   #document: string | null = null;
 
   constructor(

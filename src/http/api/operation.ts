@@ -17,7 +17,7 @@ import { readJsonBody } from "./body.ts";
 import { cursorLengthMax } from "./cursor.ts";
 import type { EventFeed } from "./event-feed.ts";
 import type { ApiParts } from "./ports.ts";
-import type { Turnstile } from "./turnstile.ts";
+import type { Turnstile } from "../turnstile.ts";
 
 export interface ApiCall {
   readonly request: Request;

@@ -19,7 +19,7 @@ async function listRepositories(env: Env, call: Call): Promise<Reply> {
   if (n !== null && n > most) throw pageNumberInvalid(n, most);
   const limit = n ?? Math.min(defaultEntries, most);
   if (limit === 0) return jsonReply(200, { repositories: [] });
-  const found = await listSeen(env.registry.catalog, call.grant?.seen ?? null, {
+  const found = await listSeen(env, call.grant?.seen ?? null, {
     after: last,
     limit: limit + 1,
   });

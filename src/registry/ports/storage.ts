@@ -99,7 +99,7 @@ export interface Storage {
   check(): Promise<void>;
 }
 
-export type StorageErrorCode = "full" | "denied" | "too-large" | "invalid-path" | "io";
+export type StorageErrorCode = "full" | "denied" | "too-large" | "invalid-path" | "busy" | "io";
 
 /** A storage failure, with what the operator can do about it in `code`. */
 export class StorageError extends Error {

@@ -8,6 +8,9 @@ const codes: Readonly<Record<string, StorageErrorCode>> = {
   EACCES: "denied",
   EPERM: "denied",
   EROFS: "denied",
+  // No descriptor is left: of the process, or of the machine.
+  EMFILE: "busy",
+  ENFILE: "busy",
   ENAMETOOLONG: "invalid-path",
 };
 

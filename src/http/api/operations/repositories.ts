@@ -194,8 +194,7 @@ async function seenReply(
     prefixes: seen.prefixes,
     matches: (name) => seen.matches(name) && isWanted?.(name) !== false,
   };
-  const { catalog } = call.env.registry;
-  const names = await listSeen(catalog, wanted, { after: page.after, limit: page.limit + 1 });
+  const names = await listSeen(call.env, wanted, { after: page.after, limit: page.limit + 1 });
   const shown = names.slice(0, page.limit);
   const facts: RepositoryFact[] = [];
   for (const name of shown) {

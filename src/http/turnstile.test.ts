@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { Turnstile } from "./turnstile.ts";
+import { reportTurns, Turnstile } from "./turnstile.ts";
 
 test("two at a time, the others in their order, and not too many of them", async () => {
-  const turnstile = new Turnstile();
+  const turnstile = new Turnstile(reportTurns);
   const order: number[] = [];
   let inside = 0;
   const enter = (n: number): Promise<void> =>
