@@ -115,7 +115,9 @@ export function limitsOptions({ http }: Config): LimitsOptions {
 }
 
 export function contentBounds({ http }: Config): ContentBounds {
-  const { blobBytesMax, manifestBytesMax, referencesMax, nestingMax, sessionsMax } = http.limits;
+  const { limits } = http;
+  const { blobBytesMax, manifestBytesMax, referencesMax, nestingMax } = limits;
+  const { indexLevelsMax, sessionsMax } = limits;
   const manifest = { referencesMax, nestingMax };
-  return { blobBytesMax, manifestBytesMax, manifest, sessionsMax };
+  return { blobBytesMax, manifestBytesMax, manifest, indexLevelsMax, sessionsMax };
 }

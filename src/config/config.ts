@@ -75,6 +75,8 @@ export interface LimitsConfig {
   readonly referencesMax: number;
   /** Of the JSON of a manifest. */
   readonly nestingMax: number;
+  /** Of indexes in indexes. */
+  readonly indexLevelsMax: number | null;
   readonly tagParametersMax: number;
   /** Open uploads of one repository. */
   readonly sessionsMax: number | null;

@@ -39,6 +39,8 @@ const clientLimits: LimitsConfig = {
   // The specification's and the classic's.
   manifestBytesMax,
   ...manifestBoundsMax,
+  // Images for platforms are one, bundles of such two; each further one is work for whoever walks over them.
+  indexLevelsMax: 8,
   tagParametersMax: 100,
   // What broken pushes leave open expires after a week (storage.maintenance.uploadpurging).
   sessionsMax: 10_000,

@@ -18,7 +18,7 @@ describe("http.limits", () => {
       user: {requests: 10, uploads: 2, receive: 0, send: 1kB},
       logins: {failures: 5, window: 1m},
       idletimeout: 1m, minrate: 10kB, grace: 30s,
-      blobsize: 20GB, manifestsize: 1MiB, references: 500, nesting: 20, tags: 10, sessions: 7}`);
+      blobsize: 20GB, manifestsize: 1MiB, references: 500, nesting: 20, indexes: 3, tags: 10, sessions: 7}`);
     expect(limits).toEqual({
       address: {
         requests: { perSecond: 100, burst: 300 },
@@ -39,6 +39,7 @@ describe("http.limits", () => {
       manifestBytesMax: 2 ** 20,
       referencesMax: 500,
       nestingMax: 20,
+      indexLevelsMax: 3,
       tagParametersMax: 10,
       sessionsMax: 7,
     });
@@ -49,7 +50,7 @@ describe("http.limits", () => {
     expect(load("{}")).toEqual(defaults.http.limits);
     expect(
       load(
-        "{address: {requests: 0}, logins: {failures: 0}, idletimeout: 0, minrate: 0, blobsize: 0, sessions: 0}",
+        "{address: {requests: 0}, logins: {failures: 0}, idletimeout: 0, minrate: 0, blobsize: 0, sessions: 0, indexes: 0}",
       ),
     ).toMatchObject({
       address: { requests: null },
@@ -58,6 +59,7 @@ describe("http.limits", () => {
       slow: { bytesPerSecondMin: null },
       blobBytesMax: null,
       sessionsMax: null,
+      indexLevelsMax: null,
     });
   });
 

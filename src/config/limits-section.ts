@@ -86,6 +86,7 @@ export const limitsSection = z
     manifestsize: manifestSize.default(limits.manifestBytesMax),
     references: between(1, limits.referencesMax).default(limits.referencesMax),
     nesting: between(1, limits.nestingMax).default(limits.nestingMax),
+    indexes: count.default(limits.indexLevelsMax),
     tags: between(1, 1_000).default(limits.tagParametersMax),
     sessions: count.default(limits.sessionsMax),
   })
@@ -102,6 +103,7 @@ export const limitsSection = z
       manifestBytesMax: raw.manifestsize,
       referencesMax: raw.references,
       nestingMax: raw.nesting,
+      indexLevelsMax: raw.indexes,
       tagParametersMax: raw.tags,
       sessionsMax: raw.sessions,
     };
@@ -123,6 +125,7 @@ export function limitsToClassic(config: LimitsConfig): Record<string, unknown> {
     manifestsize: formatByteSize(config.manifestBytesMax),
     references: config.referencesMax,
     nesting: config.nestingMax,
+    indexes: config.indexLevelsMax ?? 0,
     tags: config.tagParametersMax,
     sessions: config.sessionsMax ?? 0,
   };

@@ -28,6 +28,7 @@ import {
   enqueueWholeRepository,
   noRepository,
 } from "./queue.ts";
+import { isTooDeep } from "./nesting.ts";
 import { withinQuotas } from "./quotas.ts";
 import { oweTree } from "./redo.ts";
 import { ensureBlob, ensureRepository, findBlobRow, findRepository, type Leased } from "./rows.ts";
@@ -230,6 +231,7 @@ export function acceptManifest(sql: Sql, accept: AcceptManifest): AcceptOutcome 
   }
   const { missing, found } = findRequired(sql, accept);
   if (missing.length > 0) return { accepted: false, missing };
+  if (isNestedTooDeep(sql, accept, found)) return { accepted: false, missing, isTooDeep: true };
   const { over, near } = withinQuotas(sql, bounds?.quotas ?? [], {
     begin: () => {
       markPresent(sql, ensureBlob(sql, digest), accept.sizeBytes);
@@ -241,6 +243,19 @@ export function acceptManifest(sql: Sql, accept: AcceptManifest): AcceptOutcome 
   });
   if (over !== null) return { accepted: false, missing: [], denied: { kind: "quota", ...over } };
   return near.length === 0 ? { accepted: true } : { accepted: true, near };
+}
+
+function isNestedTooDeep(
+  sql: Sql,
+  { required, indexLevelsMax = null }: AcceptManifest,
+  found: ReadonlyMap<Digest, number>,
+): boolean {
+  if (indexLevelsMax === null) return false;
+  const children = required
+    .filter(({ kind }) => kind === "manifest")
+    .map(({ digest }) => found.get(digest))
+    .filter((id) => id !== undefined);
+  return children.length > 0 && isTooDeep(sql, children, indexLevelsMax);
 }
 
 function enterManifest(

@@ -8,6 +8,8 @@ export interface ContentBounds {
   /** At most `manifestBytesMax`, as large as those can be that are read from a tree. */
   readonly manifestBytesMax: number;
   readonly manifest: ManifestBounds;
+  /** Indexes in indexes, as far as they are there; null: any number. */
+  readonly indexLevelsMax: number | null;
   /** Open upload sessions of one repository; null: any number. */
   readonly sessionsMax: number | null;
 }
@@ -16,6 +18,7 @@ export const widestBounds: ContentBounds = {
   blobBytesMax: null,
   manifestBytesMax,
   manifest: manifestBoundsMax,
+  indexLevelsMax: null,
   sessionsMax: null,
 };
 

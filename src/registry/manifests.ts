@@ -7,6 +7,7 @@ import {
   algorithmOf,
   isDigestReference,
   ManifestBlobUnknownError,
+  ManifestInvalidError,
   manifestBytesMax,
   ManifestTooLargeError,
   ManifestUnknownError,
@@ -163,6 +164,7 @@ export class ManifestService implements Manifests {
   ): Promise<readonly string[]> {
     const { index, storage, locks, followTree, bounds } = this.#parts;
     const { repository, bytes, caller } = put;
+    const { indexLevelsMax } = this.#parts.content?.bounds ?? widestBounds;
     const { digest, manifest, tags } = content;
     const required = requiredOf(manifest, this.#parts.options.validation);
     await this.#requireBytes(
@@ -186,6 +188,7 @@ export class ManifestService implements Manifests {
         required,
         leaseManifest: isDigestReference(put.reference),
         ...(bounds === undefined ? {} : { bounds: bounds.of(repository) }),
+        indexLevelsMax,
         terms: leaseTerms(this.#parts, caller),
       });
       if (outcome.accepted) return outcome.near ?? [];
@@ -194,6 +197,7 @@ export class ManifestService implements Manifests {
       if (known === null && there === null && !(await index.isCondemned(digest))) {
         await storage.remove(blobDataPath(digest));
       }
+      if (outcome.isTooDeep === true) throw tooDeep(indexLevelsMax ?? 0);
       if (outcome.denied !== undefined) throw deniedError(repository, outcome.denied);
       throw missingContent(repository, outcome.missing);
     });
@@ -316,6 +320,12 @@ function unknownManifest(repository: RepositoryName, reference: Reference): Mani
   return new ManifestUnknownError(`${repository} has no manifest ${reference}`, {
     detail: { name: repository, reference },
   });
+}
+
+function tooDeep(levels: number): ManifestInvalidError {
+  return new ManifestInvalidError(
+    `the index has more than ${levels} levels of indexes below each other, as many as http.limits.indexes allows`,
+  );
 }
 
 /** How many missing digests an answer names. */

@@ -265,6 +265,25 @@ describe("sizes and counts", () => {
     expect((await harness.ask("/v2/app/manifests/v1")).status).toBe(200);
   });
 
+  test("indexes in indexes", async () => {
+    await using harness = await start("{indexes: 1}");
+    const type = "application/vnd.oci.image.index.v1+json";
+    const put = async (tag: string, digest: string): Promise<Response> => {
+      const manifests = [{ mediaType: type, digest, size: 1 }];
+      const index = JSON.stringify({ schemaVersion: 2, mediaType: type, manifests });
+      return harness.ask(`/v2/app/manifests/${tag}`, manifestInit(index, type));
+    };
+    const first = await put("v1", await harness.pushImage("app", "image"));
+    expect(first.status).toBe(201);
+    const digest = first.headers.get("docker-content-digest") ?? "";
+    expect(await refusal(await put("v2", digest))).toBe(
+      "400 MANIFEST_INVALID the index has more than 1 levels of indexes below each other, as many as http.limits.indexes allows",
+    );
+    expect((await harness.ask("/v2/app/manifests/v2")).status).toBe(404);
+    harness.replace("{}");
+    expect((await put("v2", digest)).status).toBe(201);
+  });
+
   test("open upload sessions of a repository", async () => {
     await using harness = await start("{sessions: 2}");
     const first = await begin(harness);

@@ -55,13 +55,23 @@ export interface AcceptManifest {
   readonly required: readonly { readonly digest: Digest; readonly kind: ReferenceKind }[];
   /** Absent: nothing bounds the repository. */
   readonly bounds?: PushBounds;
+  /** Levels of indexes in each other, of what is there; absent or null: any number. */
+  readonly indexLevelsMax?: number | null;
   readonly terms: LeaseTerms;
 }
 
-/** `near`: limits of which most is in use now. `denied`: a bound of the repository forbids it. */
+/**
+ * `near`: limits of which most is in use now. `denied`: a bound of the repository forbids it. `isTooDeep`:
+ * there would be more levels of indexes.
+ */
 export type AcceptOutcome =
   | { readonly accepted: true; readonly near?: readonly QuotaUse[] }
-  | { readonly accepted: false; readonly missing: readonly Digest[]; readonly denied?: Denial };
+  | {
+      readonly accepted: false;
+      readonly missing: readonly Digest[];
+      readonly denied?: Denial;
+      readonly isTooDeep?: true;
+    };
 
 export interface RedoRecord {
   readonly place: TreePlace;

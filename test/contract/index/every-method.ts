@@ -32,7 +32,7 @@ export async function callEveryMethod(named: (index: Index) => Index): Promise<v
     await index.endUpload(upload.id);
     const child = await world.image("a", { blobs: [1, 2, 3], tags: ["x", "y"] });
     await world.image("a", { blobs: [2, 4], tags: ["x"] });
-    const parent = await world.put("a", { children: [child], subject: child });
+    const parent = await world.put("a", { children: [child], subject: child, indexLevelsMax: 2 });
     await world.put("a", { config: blobNo(1), layers: [blobNo(77)] });
     await index.mountBlob({ digest: blobNo(2), from: repo("a"), to: repo("b"), terms: terms() });
     await index.mountBlob({ digest: blobNo(2), from: null, to: repo("c"), terms: terms() });

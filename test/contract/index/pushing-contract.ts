@@ -1,6 +1,7 @@
 // Uploads, mounts, and the acceptance of manifests (INV-4).
 import { describe, expect, test } from "bun:test";
 import type { IndexDriver } from "./fixture.ts";
+import type { Digest } from "../../../src/oci/index.ts";
 import { worldOf } from "./harness.ts";
 import { blobNo, hourMs, redoText, repo, short, tag, tagNames } from "./world.ts";
 
@@ -257,6 +258,33 @@ export function acceptContract(driver: IndexDriver): void {
       });
       await world().upload("a", 1);
       expect((await world().put("a", push)).outcome).toEqual({ accepted: true });
+    });
+
+    test("no more levels of indexes than there may be, by the longest way down", async () => {
+      const image = await world().image("a", { blobs: [1], tags: ["image"] });
+      const push = (children: readonly Digest[], indexLevelsMax: number) => {
+        return world().put("a", { children, indexLevelsMax, more: { of: children } });
+      };
+      const levels = [image];
+      for (let n = 1; n <= 3; n++) {
+        // Each names all below it, too: the shortest way is always one.
+        const { digest, outcome } = await push(levels, 3);
+        expect(outcome).toEqual({ accepted: true });
+        levels.push(digest);
+      }
+      const before = await world().index.totals();
+      const refused = await push(levels, 3);
+      expect(refused.outcome).toEqual({ accepted: false, missing: [], isTooDeep: true });
+      expect(await world().index.findManifest(repo("a"), refused.digest)).toBeNull();
+      expect(await world().index.totals()).toEqual(before);
+      expect((await push(levels, 4)).outcome).toEqual({ accepted: true });
+      // Of images as many as one likes, and an image is no index.
+      expect((await push([image], 1)).outcome).toEqual({ accepted: true });
+      expect((await push([image, levels[1] ?? image], 1)).outcome).toMatchObject({
+        isTooDeep: true,
+      });
+      const plain = { layers: [blobNo(1)], indexLevelsMax: 1, tags: ["plain"] };
+      expect((await world().put("a", plain)).outcome).toEqual({ accepted: true });
     });
 
     test("a child is a manifest of the repository, or a blob of it", async () => {

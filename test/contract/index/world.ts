@@ -66,6 +66,7 @@ export interface Push extends ManifestSpec {
   readonly tags?: readonly string[];
   readonly caller?: string;
   readonly bounds?: PushBounds;
+  readonly indexLevelsMax?: number;
 }
 
 export class World {
@@ -123,6 +124,7 @@ export class World {
         ({ kind }) => kind === "blob" || kind === "manifest",
       ),
       ...(push.bounds === undefined ? {} : { bounds: push.bounds }),
+      ...(push.indexLevelsMax === undefined ? {} : { indexLevelsMax: push.indexLevelsMax }),
       terms: this.terms(push.caller),
     });
     return { ...content, outcome };
