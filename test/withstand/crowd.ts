@@ -68,11 +68,11 @@ class HonestClient {
   }
 
   /** At least once. @throws when a request is not answered as it should be. */
-  async workWhile(work: Promise<unknown>): Promise<readonly number[]> {
+  async workWhile(underWay: Promise<unknown>): Promise<readonly number[]> {
     const times: number[] = [];
     const other = { isOver: false };
     // Whether it went well is for who awaits it.
-    void work.then(
+    void underWay.then(
       () => (other.isOver = true),
       () => (other.isOver = true),
     );
