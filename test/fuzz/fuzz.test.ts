@@ -7,7 +7,7 @@ import { drive, type Kept, type Outcome } from "./drive.ts";
 import { digestOf } from "./manifests.ts";
 import { footprintOf, settled } from "../support/footprint.ts";
 import { LogWatch, strayFiles } from "./surroundings.ts";
-import { startTarget, type Target, targetNames, verified } from "./targets.ts";
+import { heapObjects, startTarget, type Target, targetNames, verified } from "./targets.ts";
 
 const requests = Number(process.env["FUZZ_REQUESTS"] ?? 0);
 /** Of each registry, where nothing else is asked for: so long, and so many at least. */
@@ -18,6 +18,8 @@ const requestsMin = 1_200;
  * a heap that has held 200,000 brackets and bodies of 4 MiB stays at some 200.)
  */
 const residentMiBMax = 256;
+/** Of those that something still refers to: 80,000 at the start, and what caches of bounded size hold. */
+const objectsMax = 300_000;
 /** Files that a registry keeps open may be a few more than at its start. */
 const moreDescriptorsMax = 12;
 
@@ -37,13 +39,16 @@ for (const [n, name] of targetNames.entries()) {
     // It went deep, and not only against the door.
     expect(outcome.statuses.get(200) ?? 0).toBeGreaterThan(outcome.requests / 50);
 
+    const objects = await heapObjects(target);
     const after = await settled(
       target.server.pid,
       ({ residentMiB, descriptors }) =>
         residentMiB < residentMiBMax && descriptors <= before.descriptors + moreDescriptorsMax,
       20_000,
     );
-    console.log(`${name}: before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);
+    const footprints = `before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`;
+    console.log(`${name}: ${footprints}, ${objects} objects`);
+    expect(objects).toBeLessThan(objectsMax);
     expect(after.residentMiB).toBeLessThan(residentMiBMax);
     expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + moreDescriptorsMax);
 

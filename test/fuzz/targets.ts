@@ -27,6 +27,8 @@ export interface Target extends AsyncDisposable {
   readonly name: TargetName;
   readonly server: RunningRegistry;
   readonly port: number;
+  /** Of `http.debug.addr`: 127.0.0.1:port. */
+  readonly debugHost: string;
   /** Holds the root directory and what must not change. */
   readonly outer: string;
   readonly root: string;
@@ -36,6 +38,11 @@ export interface Target extends AsyncDisposable {
   readonly login: (chance: Chance, session: Session) => string | null;
   /** Who may do everything in `keep/**`. */
   readonly keeper: string | null;
+}
+
+interface Hosts {
+  readonly host: string;
+  readonly debugHost: string;
 }
 
 interface Made {
@@ -141,7 +148,7 @@ validation:
     Promise.resolve({ section: "", storage: "  maintenance: { readonly: { enabled: true } }\n" }),
 };
 
-function configText(made: Made, root: string, host: string): string {
+function configText(made: Made, root: string, hosts: Hosts): string {
   const { section, prefix = "", storage = "" } = made;
   return `version: 0.1
 log: { level: debug }
@@ -149,7 +156,8 @@ storage:
   delete: { enabled: true }
   filesystem: { rootdirectory: ${root} }
 ${storage}http:
-  addr: ${host}
+  addr: ${hosts.host}
+  debug: { addr: "${hosts.debugHost}" }
   prefix: ${prefix}/
   secret: ${httpSecret}
 gc: { interval: 1s, grace: 3s, keepdeleted: 2s, untagged: { delete: true, olderthan: 1s } }
@@ -177,13 +185,15 @@ export async function startTarget(name: TargetName): Promise<Target> {
   const root = join(outer, "root");
   await mkdir(root);
   const host = `127.0.0.1:${await freePort()}`;
+  const debugHost = `127.0.0.1:${await freePort()}`;
+  const hosts = { host, debugHost };
   const configPath = join(outer, "config.yml");
   const made = await makers[name](outer);
   if (name === "read-only") {
-    await writeFile(configPath, configText({ section: "" }, root, host));
+    await writeFile(configPath, configText({ section: "" }, root, hosts));
     await fill(configPath, host);
   }
-  await writeFile(configPath, configText(made, root, host));
+  await writeFile(configPath, configText(made, root, hosts));
   await writeFile(join(outer, "canary"), "untouched");
   const logPath = join(outer, "server.log");
   const { prefix = "", secrets = [], keeper = null, login = () => null } = made;
@@ -192,6 +202,7 @@ export async function startTarget(name: TargetName): Promise<Target> {
     name,
     server,
     port: Number(host.split(":")[1]),
+    debugHost,
     outer,
     root,
     configPath,
@@ -208,6 +219,21 @@ export async function startTarget(name: TargetName): Promise<Target> {
       await rm(outer, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * How many objects are left when all that nothing refers to has been collected, which asking for a heap
+ * snapshot does.
+ */
+export async function heapObjects({ debugHost }: Target): Promise<number> {
+  for (;;) {
+    const answer = await fetch(`http://${debugHost}/debug/pprof/heap`);
+    const text = await answer.text();
+    if (answer.status === 200) return Number(/"node_count":(\d+)/.exec(text.slice(0, 10_000))?.[1]);
+    // One at a time, with a rest after each.
+    if (answer.status !== 503) throw new Error(`a heap snapshot: ${answer.status} ${text}`);
+    await Bun.sleep(1_000 * Number(answer.headers.get("retry-after") ?? 1));
+  }
 }
 
 /** `verify` of the stopped registry: what tree and index say of each other, and every byte. */
