@@ -28,10 +28,16 @@ await writeFile(
   configPath,
   `version: 0.1\nstorage: { filesystem: { rootdirectory: ${root} } }\nhttp: { addr: ${host} }\n`,
 );
-console.log(
-  "| clients | MiB before, with, after | descriptors | p50 ms | p99 ms | p99 ms while they come |",
-);
-console.log("|---|---|---|---|---|---|");
+const columns = [
+  "clients",
+  "MiB before, with, after",
+  "descriptors",
+  "pull p50 ms",
+  "pull p99 ms",
+  "pull p99 ms while they come",
+  "push p50 ms",
+];
+console.log(`| ${columns.join(" | ")} |\n${"|---".repeat(columns.length)}|`);
 const server = await startRegistry({ configPath, host, logPath: null });
 try {
   const digest = await pushDownload(server.url);
@@ -46,7 +52,7 @@ try {
 }
 
 function row({ kind, there, before, during, after, ...times }: Felt): string {
-  const { calmMs, arrivingMs, crowdedMs } = times;
+  const { calm, arriving, crowded } = times;
   const moments = [before, during, after];
   const memory = moments.map(({ residentMiB }) => residentMiB).join(", ");
   const descriptors = moments.map((one) => one.descriptors).join(", ");
@@ -54,9 +60,10 @@ function row({ kind, there, before, during, after, ...times }: Felt): string {
     `${there} ${kind}`,
     memory,
     descriptors,
-    compared(calmMs, crowdedMs, 0.5),
-    compared(calmMs, crowdedMs, 0.99),
-    compared(calmMs, arrivingMs, 0.99),
+    compared(calm.pullMs, crowded.pullMs, 0.5),
+    compared(calm.pullMs, crowded.pullMs, 0.99),
+    compared(calm.pullMs, arriving.pullMs, 0.99),
+    compared(calm.pushMs, crowded.pushMs, 0.5),
   ].join(" | ")} |`;
 }
 

@@ -51,9 +51,9 @@ for (const load of crowds) {
       for (const _round of [1, 2]) {
         const felt = await underCrowd(server, { ...load, count }, digest);
         tell(felt);
-        const { there, before, after, crowdedMs } = felt;
+        const { there, before, after, crowded } = felt;
         expect(there).toBe(count);
-        expect(crowdedMs.length).toBeGreaterThan(0);
+        expect(crowded.pushMs.length).toBeGreaterThan(0);
         expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + moreDescriptorsMax);
         expect(after.residentMiB).toBeLessThanOrEqual(before.residentMiB + moreMiBMax);
         expect(after.residentMiB).toBeLessThan(residentMiBMax);

@@ -52,7 +52,23 @@ async function startCrowd(options: CrowdOptions): Promise<Crowd> {
   };
 }
 
-/** One after another, each a small push and a pull: milliseconds of each request. */
+/** Pushes wait for the disk, which others use too; pulls tell what the server feels. */
+const pullsOfEach = 10;
+
+/** Milliseconds of whole pushes, and of requests that pull. */
+export interface Times {
+  readonly pushMs: readonly number[];
+  readonly pullMs: readonly number[];
+}
+
+function joined(one: Times, other: Times): Times {
+  return {
+    pushMs: [...one.pushMs, ...other.pushMs],
+    pullMs: [...one.pullMs, ...other.pullMs],
+  };
+}
+
+/** One after another, small pushes, and pulls of what was pushed. */
 class HonestClient {
   readonly #http: PushClient;
   readonly #repository: string;
@@ -63,35 +79,33 @@ class HonestClient {
     this.#repository = repository;
   }
 
-  workFor(ms: number): Promise<readonly number[]> {
+  workFor(ms: number): Promise<Times> {
     return this.workWhile(Bun.sleep(ms));
   }
 
   /** At least once. @throws when a request is not answered as it should be. */
-  async workWhile(underWay: Promise<unknown>): Promise<readonly number[]> {
-    const times: number[] = [];
+  async workWhile(underWay: Promise<unknown>): Promise<Times> {
+    const times: { pushMs: number[]; pullMs: number[] } = { pushMs: [], pullMs: [] };
     const other = { isOver: false };
     // Whether it went well is for who awaits it.
     void underWay.then(
       () => (other.isOver = true),
       () => (other.isOver = true),
     );
-    const timed = async <T>(work: () => Promise<T>): Promise<T> => {
-      const begun = performance.now();
-      const result = await work();
-      times.push(performance.now() - begun);
-      return result;
-    };
     do {
       this.#pushes += 1;
       const bytes = Buffer.from(`honest ${this.#repository} ${this.#pushes}`);
       const blob = { mediaType: mediaTypes.layer, digest: digestOf(bytes), bytes };
-      await timed(() => this.#http.pushBlob(this.#repository, blob));
-      const manifest = manifestOf(blob);
-      await timed(() => this.#http.putManifest(this.#repository, "latest", manifest));
-      const { digest } = blob;
-      const back = await timed(() => this.#http.getBlob(this.#repository, digest));
-      if (Buffer.compare(back, bytes) !== 0) throw new Error("other bytes came back");
+      const begun = performance.now();
+      await this.#http.pushBlob(this.#repository, blob);
+      await this.#http.putManifest(this.#repository, "latest", manifestOf(blob));
+      times.pushMs.push(performance.now() - begun);
+      for (let pull = 0; pull < pullsOfEach; pull += 1) {
+        const pulling = performance.now();
+        const back = await this.#http.getBlob(this.#repository, blob.digest);
+        times.pullMs.push(performance.now() - pulling);
+        if (Buffer.compare(back, bytes) !== 0) throw new Error("other bytes came back");
+      }
     } while (!other.isOver);
     return times;
   }
@@ -119,10 +133,10 @@ export interface Felt {
   readonly before: Footprint;
   readonly during: Footprint;
   readonly after: Footprint;
-  /** Milliseconds of an honest client's requests: without the crowd, while it comes, with it there. */
-  readonly calmMs: readonly number[];
-  readonly arrivingMs: readonly number[];
-  readonly crowdedMs: readonly number[];
+  /** What an honest client waits: without the crowd, while it comes, with it there and while it goes. */
+  readonly calm: Times;
+  readonly arriving: Times;
+  readonly crowded: Times;
 }
 
 export interface Load {
@@ -144,16 +158,16 @@ export async function underCrowd(
 ): Promise<Felt> {
   const { kind, count, ms } = load;
   const honest = new HonestClient(server.url, "honest/client");
-  const calmMs = await honest.workFor(ms);
+  const calm = await honest.workFor(ms);
   const before = await footprintOf(server.pid);
   const port = Number(server.host.split(":")[1]);
   const starting = startCrowd({ kind, count, port, repository: downloaded, digest });
-  const arrivingMs = await honest.workWhile(starting);
+  const arriving = await honest.workWhile(starting);
   await using crowd = await starting;
   const there = await honest.workFor(ms);
   const during = await footprintOf(server.pid);
   const leaving = crowd.leave();
-  const crowdedMs = [...there, ...(await honest.workWhile(leaving))];
+  const crowded = joined(there, await honest.workWhile(leaving));
   const endedByRegistry = await leaving;
   const after = await settled(
     server.pid,
@@ -168,9 +182,9 @@ export async function underCrowd(
     there: crowd.there,
     endedByRegistry,
     ...footprints,
-    calmMs,
-    arrivingMs,
-    crowdedMs,
+    calm,
+    arriving,
+    crowded,
   };
 }
 
