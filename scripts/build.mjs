@@ -1,8 +1,10 @@
-// `npm run build`: makes dist/registry, one executable with the runtime and every worker inside.
+// `npm run build`: makes dist/registry, one executable with the runtime and every worker inside, and
+// dist/registry.cdx.json, which says what is in it.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ensureInstalledOrExit, packagedProgram, projectDirectory } from "./install.mjs";
+import { writeSbom } from "./sbom.mjs";
 
 ensureInstalledOrExit();
 
@@ -38,7 +40,9 @@ const { status, error } = spawnSync(
 if (error) throw error;
 // Renamed, because a running executable cannot be written to.
 if (status === 0) {
-  renameSync(join(projectDirectory, building, "registry"), join(projectDirectory, "dist/registry"));
+  const executable = join(projectDirectory, "dist/registry");
+  renameSync(join(projectDirectory, building, "registry"), executable);
+  writeSbom(`${executable}.cdx.json`, executable);
 }
 rmSync(join(projectDirectory, building), { recursive: true });
 process.exitCode = status ?? 1;

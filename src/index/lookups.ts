@@ -145,7 +145,7 @@ interface ReferrerRow {
 export function listReferrers(
   sql: Sql,
   subject: { readonly repository: RepositoryName; readonly digest: Digest },
-  page: Page & { readonly artifactType: string | null },
+  page: Page<Digest> & { readonly artifactType: string | null },
 ): ReferrerFact[] {
   const repositoryId = findRepository(sql, subject.repository);
   const subjectId = findBlobRow(sql, subject.digest)?.id;
@@ -154,7 +154,7 @@ export function listReferrers(
     lookupStatements.referrers,
     repositoryId,
     subjectId,
-    page.after === null ? new Uint8Array() : digestToBytes(page.after as Digest),
+    page.after === null ? new Uint8Array() : digestToBytes(page.after),
     page.artifactType,
     page.limit,
   );

@@ -5,6 +5,8 @@ import type { Digest } from "../oci/index.ts";
 
 /** Bounded by bytes, not entries: the largest manifest is as large as thousands of usual ones. */
 const cacheBytesMax = 16 * 1024 * 1024;
+/** What an entry takes beside its bytes: without it, millions of tiny blobs would count as next to nothing. */
+const entryBytes = 400;
 
 export class ContentCache {
   readonly #entries = new Map<Digest, Uint8Array>();
@@ -27,12 +29,12 @@ export class ContentCache {
   add(digest: Digest, bytes: Uint8Array): void {
     if (this.#entries.has(digest) || bytes.byteLength > cacheBytesMax / 8) return;
     this.#entries.set(digest, bytes);
-    this.#bytes += bytes.byteLength;
+    this.#bytes += bytes.byteLength + entryBytes;
     // The oldest goes first: a manifest that is asked for much is soon back.
     for (const [oldest, { byteLength }] of this.#entries) {
       if (this.#bytes <= cacheBytesMax) break;
       this.#entries.delete(oldest);
-      this.#bytes -= byteLength;
+      this.#bytes -= byteLength + entryBytes;
     }
   }
 }

@@ -310,7 +310,7 @@ export class ManifestService implements Manifests {
   listReferrers(
     repository: RepositoryName,
     subject: Digest,
-    page: Page & { readonly artifactType: string | null },
+    page: Page<Digest> & { readonly artifactType: string | null },
   ): Promise<readonly ReferrerFact[]> {
     return this.#parts.index.listReferrers(repository, subject, page);
   }

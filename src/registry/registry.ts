@@ -140,7 +140,7 @@ export interface Manifests {
   listReferrers(
     repository: RepositoryName,
     subject: Digest,
-    page: Page & { readonly artifactType: string | null },
+    page: Page<Digest> & { readonly artifactType: string | null },
   ): Promise<readonly ReferrerFact[]>;
 }
 

@@ -106,3 +106,17 @@ test("no manifest gives a server error, and what is accepted comes back as it wa
   );
   expect(accepted).toBeGreaterThan(0);
 });
+
+// What the fuzzer (test/fuzz) found, each with the request that it found it with.
+
+test("a place in the list of referrers that is no digest is refused", async () => {
+  await using harness = await start();
+  const subject = await harness.pushImage("app", "latest");
+  for (const last of ["n".repeat(255), "x", "sha256:", known.toUpperCase()]) {
+    const response = await harness.ask(`/v2/app/referrers/${subject}?last=${last}`);
+    expect(response.status).toBe(400);
+    expect((await errorIn(response)).code).toBe("DIGEST_INVALID");
+  }
+  const whole = await harness.ask(`/v2/app/referrers/${subject}?last=${known}`);
+  expect(whole.status).toBe(200);
+});

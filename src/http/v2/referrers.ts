@@ -22,7 +22,7 @@ async function listReferrers(env: Env, call: Call, route: DigestRoute): Promise<
   const artifactType = wanted === "" ? null : wanted;
   const last = queryValue(call.query, "last");
   const list = new BoundedIndex();
-  let after = last === "" ? null : last;
+  let after = last === null || last === "" ? null : parseDigest(last);
   let more = true;
   while (more) {
     const page = await env.registry.manifests.listReferrers(route.repository, subject, {

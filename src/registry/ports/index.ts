@@ -132,7 +132,7 @@ export interface Index
   listReferrers(
     repository: RepositoryName,
     subject: Digest,
-    page: Page & { readonly artifactType: string | null },
+    page: Page<Digest> & { readonly artifactType: string | null },
   ): Promise<readonly ReferrerFact[]>;
   /** Repositories that a blob can be mounted from, in an order of the index's own. */
   listHolders(

@@ -9,7 +9,7 @@ import { blobNo, contentOf, repo, tag, tagNames } from "./world.ts";
 /** All of a list, `limit` at a time. */
 async function pages<Key extends string>(
   limit: number,
-  list: (page: Page) => Promise<readonly Key[] | null>,
+  list: (page: Page<Key>) => Promise<readonly Key[] | null>,
 ): Promise<Key[]> {
   const all: Key[] = [];
   for (let after: Key | null = null; ;) {
