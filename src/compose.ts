@@ -108,6 +108,8 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
       failed: root.failed,
       stop: async () => {
         observed.stopping();
+        // From here on new requests are refused, while those under way go on.
+        const served = server?.stop();
         // A cycle under way may take until its batch is over: nothing of it is needed for an answer.
         const collected = schedule?.stop();
         const retained = retention?.stop();
@@ -120,7 +122,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
         await retained;
         await relieved;
         await scrub?.stop();
-        await server?.stop();
+        await served;
         await notifier.stop();
         await root.close();
         await observed.stop();

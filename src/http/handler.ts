@@ -14,6 +14,7 @@ import type { Peer } from "./peer.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
+import type { Stopping } from "./stopping.ts";
 import { isTokenPath, issueToken } from "./token-endpoint.ts";
 import { handleV2 } from "./v2/index.ts";
 
@@ -30,6 +31,7 @@ export interface HandlerParts {
   readonly observer: RequestObserver | null;
   /** Null: nobody is to be notified. */
   readonly pulls: PullListener | null;
+  readonly stopping: Stopping;
 }
 
 /** @param isApiPath the path that the client wrote is one of the API's. */
@@ -40,7 +42,7 @@ export type Handler = (
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, api, common, log, clock, observer, pulls } = parts;
+  const { env, api, common, log, clock, observer, pulls, stopping } = parts;
   const clients = new ClientAddresses(env.options.trustedProxies);
   return async (request, peer, isApiPath = false) => {
     const begunMs = performance.now();
@@ -51,7 +53,7 @@ export function createHandler(parts: HandlerParts): Handler {
     const fault = (error: unknown): void => {
       reportFault(parts.logger, error, { path, "http.request.id": requestId });
     };
-    const isApi = api?.serves(path) === true;
+    const isApi = api?.serves(path) === true && !stopping.isOn;
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;
@@ -63,6 +65,7 @@ export function createHandler(parts: HandlerParts): Handler {
       if (failure?.kind === "fault") fault(outcome.error);
     } else {
       try {
+        stopping.refuseNew();
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
         const call = { request, path, query, caller, grant: null };
@@ -105,7 +108,7 @@ export function createHandler(parts: HandlerParts): Handler {
       timeMs: clock.now(),
       durationMs,
     });
-    return toResponse(reply, askedBy(request, requestId), common);
+    return stopping.answered(toResponse(reply, askedBy(request, requestId), common));
   };
 }
 

@@ -22,6 +22,7 @@ import type {
 import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
+import { Stopping, stopServer } from "./stopping.ts";
 import { UploadState } from "./upload-state.ts";
 
 export interface ServerParts {
@@ -48,7 +49,7 @@ export interface RunningServer {
   readonly address: string;
   /** 0 on a unix socket. */
   readonly port: number;
-  /** Takes no new connections, lets requests under way end within the drain timeout, then cuts. */
+  /** Refuses new requests, lets those under way end within the drain timeout, then cuts. */
   stop(): Promise<void>;
 }
 
@@ -65,6 +66,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     access: parts.access,
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
+  const stopping = new Stopping();
   const handle = createHandler({
     env,
     api,
@@ -75,6 +77,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     clock: parts.clock,
     observer: parts.observer ?? null,
     pulls: parts.pulls ?? null,
+    stopping,
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
   const answer: Handler = (request, peer, isApiPath) =>
@@ -84,15 +87,12 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     error: (error) => bodyFailed(error, logger, common),
   };
   const server = await listen(options.listen, listener);
-  const serving = running(server, options.listen, options.drainTimeoutMs);
-  return {
-    ...serving,
-    stop: () => {
-      // Streams of events have no end of their own to wait for.
-      api?.close();
-      return serving.stop();
-    },
-  };
+  const { drainTimeoutMs } = options;
+  return running(server, options.listen, async () => {
+    // Streams of events have no end of their own to wait for.
+    api?.close();
+    await stopServer(server, { stopping, drainTimeoutMs, logger });
+  });
 }
 
 /**
@@ -122,24 +122,11 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
   return toResponse(failureOf(told).reply, { method: "GET" }, common);
 }
 
-export function running(server: Listening, on: ListenOn, drainTimeoutMs: number): RunningServer {
+export function running(
+  server: Pick<Listening, "port">,
+  on: ListenOn,
+  stop: () => Promise<void>,
+): RunningServer {
   const port = server.port ?? 0;
-  return {
-    address: addressText(on, port),
-    port,
-    stop: () => stopWithin(server, drainTimeoutMs),
-  };
-}
-
-async function stopWithin(server: Listening, drainTimeoutMs: number): Promise<void> {
-  if (drainTimeoutMs > 0) {
-    const drained = server.stop();
-    let timer: Timer | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, drainTimeoutMs);
-    });
-    await Promise.race([drained, timeout]);
-    clearTimeout(timer);
-  }
-  await server.stop(true);
+  return { address: addressText(on, port), port, stop };
 }
