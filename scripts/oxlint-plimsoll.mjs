@@ -24,6 +24,7 @@ const allowed = {
   "src/compose-api.ts": ["src"],
   "src/compose-retention.ts": ["src"],
   "src/compose-access.ts": ["src"],
+  "src/compose-acme.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
   "src/renewal.ts": [
     "src/index",
@@ -62,6 +63,7 @@ const allowed = {
     "type src/usage",
     "type src/retention",
   ],
+  "src/acme": ["src/registry/ports", "type src/http"],
   "src/storage": ["src/oci", "src/registry/ports"],
   "src/index": ["src/oci", "src/registry/ports"],
   "src/owner": ["src/oci", "src/registry/ports", "src/storage/layout.ts"],

@@ -11,3 +11,4 @@ export type {
   CollectionRequest,
   VerificationControl,
 } from "./api/ports.ts";
+export { startChallengeServer } from "./challenge-server.ts";

@@ -12,6 +12,9 @@ export interface Listener {
   /** By path as the client wrote it, before dot segments are resolved; the rest goes to `fetch`. */
   readonly routes?: Readonly<Record<string, Answer>>;
   readonly error: (error: Error) => Response;
+  /** In seconds, and in place of what is said below. */
+  readonly idleTimeout?: number;
+  readonly maxRequestBodySize?: number;
 }
 
 const limits = {
