@@ -9,6 +9,7 @@ const clients = [
   "podman",
   "buildah",
   "docker-registry",
+  "openssl",
   "nginx",
   "pebble",
   "pebble-challtestsrv",

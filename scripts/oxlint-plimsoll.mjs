@@ -26,6 +26,8 @@ const allowed = {
   "src/compose-access.ts": ["src"],
   "src/compose-acme.ts": ["src"],
   "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
+  "src/compose-tls.ts": ["src"],
+  "src/watched-files.ts": ["src/registry/ports"],
   "src/renewal.ts": [
     "src/index",
     "src/registry",
@@ -53,12 +55,13 @@ const allowed = {
   "src/pressure": ["src/oci", "src/registry", "src/gc", "src/storage/layout.ts"],
   "src/usage": ["src/oci", "src/registry", "src/gc", "src/storage/layout.ts"],
   "src/retention": ["src/oci", "src/registry", "src/gc"],
-  "src/auth": ["src/oci", "src/registry/ports"],
+  "src/auth": ["src/oci", "src/registry/ports", "src/watched-files.ts"],
   "src/takeover": ["src/oci", "src/registry/ports", "src/storage/layout.ts"],
   "src/http": [
     "src/oci",
     "src/registry",
     "src/observability",
+    "src/watched-files.ts",
     "type src/config",
     "type src/usage",
     "type src/retention",

@@ -3,6 +3,7 @@
 import { ApiServices } from "./compose-api.ts";
 import { runTokenCommand } from "./auth/index.ts";
 import { composeAccess } from "./compose-access.ts";
+import { type ComposedTls, composeTls } from "./compose-tls.ts";
 import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
 import { pressureOn } from "./compose-pressure.ts";
 import { retentionSchedule, retentionUnderPressure, runRetention } from "./compose-retention.ts";
@@ -33,6 +34,7 @@ export { rootDirectoryOf } from "./compose-root.ts";
 
 export interface Serving {
   readonly address: string;
+  readonly isEncrypted: boolean;
   /** Null: there is no debug server. */
   readonly debugAddress: string | null;
   /** Resolves when it can serve no longer; it has to be stopped all the same. */
@@ -49,9 +51,19 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
     if (rootDirectory !== null) refuseIfOwned(rootDirectory);
     throw error;
   });
+  let tls: ComposedTls | null = null;
   try {
-    return await serveObserved({ config, logs, signal, observed });
+    // Before the root, which may take long to open.
+    tls = await composeTls(config.http, { logger: logs.logger, signal });
+    const serving = await serveObserved({ config, logs, signal, observed, tls });
+    const stop = async (): Promise<void> => {
+      const closed = tls?.close();
+      await serving.stop();
+      await closed;
+    };
+    return { ...serving, isEncrypted: tls !== null, stop };
   } catch (error) {
+    await tls?.close();
     await observed.stop();
     throw error;
   }
@@ -62,9 +74,11 @@ interface Start {
   readonly logs: Logs;
   readonly signal: AbortSignal;
   readonly observed: Observed;
+  readonly tls: ComposedTls | null;
 }
 
-async function serveObserved({ config, logs, signal, observed }: Start): Promise<Serving> {
+async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">> {
+  const { config, logs, signal, observed } = start;
   const { logger } = logs;
   const { health, readiness, watch } = observed;
   const root = await openRoot(config, logger, { command: "serve", signal, watch });
@@ -87,6 +101,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
       registry: root.services,
       options: httpOptions(config),
       access: await composeAccess({ ...root, config, logger }),
+      tls: start.tls?.parts ?? null,
       api: config.http.api.enabled ? api.parts : null,
       ...(config.notifications.length === 0 ? {} : { pulls: notifier }),
     });
@@ -118,9 +133,7 @@ async function serveObserved({ config, logs, signal, observed }: Start): Promise
         await control?.stop();
         await api.stop();
         await expiry?.stop();
-        await collected;
-        await retained;
-        await relieved;
+        await Promise.all([collected, retained, relieved]);
         await scrub?.stop();
         await served;
         await notifier.stop();

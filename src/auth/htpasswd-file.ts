@@ -1,10 +1,9 @@
 // An htpasswd file as it is now: looked at again when it has changed, at most once a second. What
 // cannot be read lets nobody in (fail closed), and says so once.
-import { readFileSync, statSync } from "node:fs";
 import type { Clock } from "../registry/ports/clock.ts";
+import { readWatched, WatchedFiles } from "../watched-files.ts";
 import { type HtpasswdEntries, parseHtpasswd } from "./htpasswd.ts";
 
-const lookEveryMs = 1_000;
 /** Some 200,000 users. */
 const fileBytesMax = 16 * 1024 * 1024;
 
@@ -18,17 +17,15 @@ const nobody: HtpasswdEntries = { hashes: new Map(), unusableLines: [] };
 
 export class HtpasswdFile {
   readonly #path: string;
-  readonly #clock: Clock;
   readonly #log: AuthLog;
+  readonly #watched: WatchedFiles;
   #entries = nobody;
-  #state = "never read";
-  #lookedAtMs = Number.NEGATIVE_INFINITY;
   #version = 0;
 
   constructor(path: string, clock: Clock, log: AuthLog) {
     this.#path = path;
-    this.#clock = clock;
     this.#log = log;
+    this.#watched = new WatchedFiles([path], clock);
   }
 
   /** Changes whenever the entries do. */
@@ -43,31 +40,14 @@ export class HtpasswdFile {
   }
 
   #look(): void {
-    const nowMs = this.#clock.now();
-    // A clock that was put back must not keep an old file alive.
-    if (nowMs >= this.#lookedAtMs && nowMs - this.#lookedAtMs < lookEveryMs) return;
-    this.#lookedAtMs = nowMs;
-    const state = this.#stateNow();
-    if (state === this.#state) return;
-    this.#state = state;
+    if (!this.#watched.haveChanged()) return;
     this.#version += 1;
     this.#entries = this.#read();
   }
 
-  #stateNow(): string {
-    try {
-      const { mtimeMs, ctimeMs, size, ino } = statSync(this.#path);
-      return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-    } catch (error) {
-      return messageOf(error);
-    }
-  }
-
   #read(): HtpasswdEntries {
     try {
-      const { size } = statSync(this.#path);
-      if (size > fileBytesMax) throw new Error(`larger than ${fileBytesMax} bytes`);
-      const entries = parseHtpasswd(readFileSync(this.#path, "utf8"));
+      const entries = parseHtpasswd(readWatched(this.#path, fileBytesMax));
       this.#log.info(`auth.htpasswd: ${this.#path} names ${entries.hashes.size} users`);
       if (entries.unusableLines.length > 0) {
         const lines = entries.unusableLines.slice(0, 10).join(", ");

@@ -2,13 +2,12 @@
 // files are read again when they change. A token names its key by `kid`, or brings certificates (`x5c`)
 // that lead to one of the bundle. Source: distribution, registry/auth/token; RFC 7515 §4.1, RFC 7638.
 import { createHash, type KeyObject, X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 import { z } from "zod";
 import type { Clock } from "../registry/ports/clock.ts";
+import { readWatched, WatchedFiles } from "../watched-files.ts";
 import type { TokenHeader, TokenKeys, VerifyKey } from "./bearer-tokens.ts";
 import type { AuthLog } from "./htpasswd-file.ts";
 
-const lookEveryMs = 1_000;
 const fileBytesMax = 1024 * 1024;
 /** Certificates from a token to a root; longer chains are nobody's. */
 const chainMax = 5;
@@ -50,9 +49,8 @@ export class TrustedKeys implements TokenKeys {
   readonly #files: TrustedKeyFiles;
   readonly #clock: Clock;
   readonly #log: AuthLog;
+  readonly #watched: WatchedFiles;
   #trusted = nothing;
-  #state = "never read";
-  #lookedAtMs = Number.NEGATIVE_INFINITY;
   #version = 0;
 
   /** @throws Error naming the file that cannot be used: a server must not start with it. */
@@ -60,8 +58,9 @@ export class TrustedKeys implements TokenKeys {
     this.#files = files;
     this.#clock = clock;
     this.#log = log;
-    this.#state = this.#stateNow();
-    this.#lookedAtMs = clock.now();
+    const paths = [files.rootCertBundle, files.jwks].filter((path) => path !== null);
+    this.#watched = new WatchedFiles(paths, clock);
+    this.#watched.haveChanged();
     this.#trusted = readTrusted(files);
   }
 
@@ -93,12 +92,7 @@ export class TrustedKeys implements TokenKeys {
   }
 
   #look(): void {
-    const nowMs = this.#clock.now();
-    if (nowMs >= this.#lookedAtMs && nowMs - this.#lookedAtMs < lookEveryMs) return;
-    this.#lookedAtMs = nowMs;
-    const state = this.#stateNow();
-    if (state === this.#state) return;
-    this.#state = state;
+    if (!this.#watched.haveChanged()) return;
     this.#version += 1;
     try {
       this.#trusted = readTrusted(this.#files);
@@ -109,20 +103,6 @@ export class TrustedKeys implements TokenKeys {
       const reason = error instanceof Error ? error.message : String(error);
       this.#log.error(`${reason}; no token is accepted until it can be used`);
     }
-  }
-
-  #stateNow(): string {
-    const { rootCertBundle, jwks } = this.#files;
-    return [rootCertBundle, jwks].map((path) => (path === null ? "" : stateOf(path))).join("\n");
-  }
-}
-
-function stateOf(path: string): string {
-  try {
-    const { mtimeMs, ctimeMs, size, ino } = statSync(path);
-    return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -142,8 +122,7 @@ function readTrusted({ rootCertBundle, jwks }: TrustedKeyFiles): Trusted {
 
 function readFrom<T>(key: string, path: string, read: (text: string) => T): T {
   try {
-    if (statSync(path).size > fileBytesMax) throw new Error(`larger than ${fileBytesMax} bytes`);
-    return read(readFileSync(path, "utf8"));
+    return read(readWatched(path, fileBytesMax));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`auth.token.${key}: ${path} cannot be used: ${reason}`, { cause });

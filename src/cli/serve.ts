@@ -21,8 +21,8 @@ export async function runServe(path: string | undefined, version: string): Promi
   const stopped = nextStopSignal(stop);
   try {
     const serving = await serve(config.config, logs, stop.signal);
-    const { address, debugAddress } = serving;
-    logs.logger.info(`listening on ${address}`);
+    const { address, debugAddress, isEncrypted } = serving;
+    logs.logger.info(`listening on ${address}${isEncrypted ? ", tls" : ""}`);
     if (debugAddress !== null) logs.logger.info(`debug server listening on ${debugAddress}`);
     const rootDirectory = rootDirectoryOf(config.config);
     greet(greeting({ address, host: config.config.http.host, rootDirectory }));

@@ -52,8 +52,38 @@ export interface StorageConfig {
   };
 }
 
+/** A CA that is asked to certify the hosts (ACME). */
+export interface LetsEncryptConfig {
+  /** What it gives is kept there; the classic's key for it is `cachefile`. */
+  readonly cacheDirectory: string;
+  /** Where the CA may write to; "" when it is to know none. */
+  readonly email: string;
+  /** At least one, in lower case; one certificate for all. */
+  readonly hosts: readonly string[];
+  readonly directoryUrl: string;
+  /** Our own: where the CA asks whether a host is ours, over HTTP. */
+  readonly challengeListen: ListenAddress;
+}
+
+/** Files are named, not read. */
+export interface TlsConfig {
+  /** "", as `key`, where `letsEncrypt` gives them. */
+  readonly certificate: string;
+  readonly key: string;
+  readonly letsEncrypt: LetsEncryptConfig | null;
+  /** Empty: clients are not asked for a certificate. */
+  readonly clientCas: readonly string[];
+  /** Of no effect without `clientCas`. */
+  readonly clientAuth: "require-and-verify-client-cert" | "request-client-cert";
+  readonly minimumVersion: "tls1.0" | "tls1.1" | "tls1.2" | "tls1.3";
+  /** In Go's names, the best first. */
+  readonly cipherSuites: readonly string[];
+}
+
 export interface HttpConfig {
   readonly listen: ListenAddress;
+  /** Null: what is said is not encrypted. */
+  readonly tls: TlsConfig | null;
   /** Before `v2/`: begins and ends with "/"; "/" for none. */
   readonly prefix: string;
   /** What the URLs in answers begin with, without a slash at the end; null: what the request says. */

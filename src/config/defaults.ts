@@ -1,6 +1,14 @@
 // Every default of the configuration, in one place, each with its source.
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
-import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig } from "./config.ts";
+import type {
+  Config,
+  GcConfig,
+  HttpConfig,
+  IndexConfig,
+  LetsEncryptConfig,
+  LogConfig,
+  TlsConfig,
+} from "./config.ts";
 import type { ScrubConfig, StorageHealthConfig, UploadPurgingConfig } from "./config.ts";
 import type { ValidationConfig, WatermarkConfig } from "./config.ts";
 
@@ -15,7 +23,35 @@ const log: LogConfig = {
   accessLog: { disabled: false },
 };
 
-const http: HttpConfig = {
+const tls: Pick<TlsConfig, "clientAuth" | "minimumVersion" | "cipherSuites"> = {
+  clientAuth: "require-and-verify-client-cert",
+  minimumVersion: "tls1.2",
+  cipherSuites: [
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+  ],
+};
+
+const letsEncrypt: Pick<LetsEncryptConfig, "directoryUrl" | "challengeListen"> = {
+  // That of Go's autocert, which the classic asks.
+  directoryUrl: "https://acme-v02.api.letsencrypt.org/directory",
+  // Where every CA asks (RFC 8555, 8.3).
+  challengeListen: { kind: "tcp", hostname: null, port: 80 },
+};
+
+const http: Omit<HttpConfig, "tls"> & {
+  readonly tls: typeof tls;
+  readonly letsEncrypt: typeof letsEncrypt;
+} = {
+  tls,
+  letsEncrypt,
   // The classic has none and takes a random port; every example says 5000.
   listen: { kind: "tcp", hostname: null, port: 5000 },
   prefix: "/",

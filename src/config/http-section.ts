@@ -6,6 +6,7 @@ import { listenAddressForm, parseTcpAddress } from "./listen-address.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { parseTrustedProxy, trustedProxiesOf, trustedProxyForm } from "./trusted-proxies.ts";
 import { isNotEnabled, notBuilt } from "./not-built.ts";
+import { tlsSection } from "./tls-section.ts";
 import { duration, flag, healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
 
 const tcpAddress = scalar(listenAddressForm, (value) => parseTcpAddress(value) ?? undefined);
@@ -118,7 +119,7 @@ export const httpSection = z
     draintimeout: duration.default(defaults.http.drainTimeoutMs),
     debug: debugWithMetrics.prefault({}),
     api: z.strictObject({ enabled: flag.default(defaults.http.api.enabled) }).prefault({}),
-    tls: notBuilt("http.tls"),
+    tls: tlsSection,
     // HTTP/1.1 is all that is spoken here, so switching HTTP/2 off is what is done anyway.
     http2: z.strictObject({ disabled: flag.optional() }).optional(),
     h2c: notBuilt("http.h2c", isNotEnabled),
@@ -133,6 +134,7 @@ export const httpSection = z
     }
     return {
       listen,
+      tls: raw.tls,
       prefix: raw.prefix,
       host: raw.host,
       relativeUrls: raw.relativeurls,

@@ -4,3 +4,4 @@ export type { Environment } from "./environment.ts";
 export { ConfigError, loadConfig } from "./load.ts";
 export type { LoadedConfig } from "./load.ts";
 export { renderConfig } from "./render.ts";
+export { opensslSuites } from "./tls-section.ts";

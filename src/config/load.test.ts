@@ -145,6 +145,7 @@ verify: {scrub: {enabled: true, interval: 48h, rate: 5 MiB/s}}
       },
       http: {
         listen: { kind: "unix", path: "/run/registry.sock" },
+        tls: null,
         prefix: "/registry/",
         host: "https://registry.example.com",
         relativeUrls: true,
@@ -262,8 +263,6 @@ describe("what is not built yet is an error that says so", () => {
       "notifications.events.includereferences",
       "notifications: {events: {includereferences: true}}",
     ],
-    ["http.tls", "http: {tls: {certificate: /c, key: /k}}"],
-    ["http.tls", "http: {tls: {letsencrypt: {hosts: [x]}}}"],
     ["http.h2c", "http: {h2c: {enabled: true}}"],
     ["log.hooks", "log: {hooks: [{type: mail}]}"],
     ["reporting", "reporting: {bugsnag: {apikey: k}}"],

@@ -12,6 +12,7 @@ import { formatListenAddress } from "./listen-address.ts";
 import { isSecretKey } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
 import { formatTrustedProxies } from "./trusted-proxies.ts";
+import { tlsToClassic } from "./tls-section.ts";
 
 const mask = "********";
 
@@ -30,7 +31,9 @@ function masked(value: unknown): unknown {
     Object.entries(value).map(([key, inner]) => [
       key,
       // A section of its own is not one secret, but may hold some: auth.htpasswd, auth.token.
-      isSecretKey(key) && inner !== "" && !isSection(inner) ? mask : masked(inner),
+      isSecretKey(key) && inner !== "" && !isSection(inner) && !isKeyFile(key, value)
+        ? mask
+        : masked(inner),
     ]),
   );
 }
@@ -39,6 +42,11 @@ function masked(value: unknown): unknown {
 function hostToClassic(host: string | null): string {
   if (host === null) return "";
   return URL.parse(host)?.pathname === "/" ? host : `${host}/`;
+}
+
+/** Of `http.tls` it is a path, beside that of the certificate. */
+function isKeyFile(key: string, section: object): boolean {
+  return key === "key" && "certificate" in section;
 }
 
 function isSection(value: unknown): boolean {
@@ -72,6 +80,7 @@ function toClassic(config: Config): Record<string, unknown> {
         prometheus: http.debug.prometheus,
       },
       api: http.api,
+      ...tlsToClassic(http.tls),
     },
     health: healthToClassic(health),
     catalog: { maxentries: config.catalog.maxEntries },

@@ -1,7 +1,7 @@
 // The server that a CA asks whether a host is ours (ACME's HTTP-01, RFC 8555, 8.3): answers the tokens that
 // are asked for right now, and sends everybody else to https. It is reached by anybody, usually on port 80:
 // bodies and slow requests are refused, nothing of the registry is behind it.
-import { listen, type Listening } from "./listen.ts";
+import { listen } from "./listen.ts";
 import type { ListenOn } from "./options.ts";
 import { textReply, toResponse } from "./reply.ts";
 import { type RunningServer, running } from "./server.ts";
@@ -28,7 +28,7 @@ export async function startChallengeServer(
   on: ListenOn,
   parts: ChallengeParts,
 ): Promise<RunningServer> {
-  const server: Pick<Listening, "port" | "stop"> = await listen(on, {
+  const server = await listen(on, {
     fetch: (request) => answer(request, parts),
     error: () => new Response("the request failed\n", { status: 500 }),
     ...limits,

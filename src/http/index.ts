@@ -5,6 +5,8 @@ export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";
 export { ServingReadiness } from "./readiness.ts";
 export { type RunningServer, startServer } from "./server.ts";
+export { certificateFiles, clientCaFiles, type Watching } from "./file-source.ts";
+export type { CertificateSource, TlsCertificate, TlsParts } from "./tls.ts";
 export type {
   ApiParts,
   CollectionControl,

@@ -1,21 +1,11 @@
 // Opens the socket that a server listens on. Never takes one away from a server that still answers
 // on it.
 import { lstatSync, unlinkSync } from "node:fs";
+import type { Listener, Listening, Stoppable } from "./listener.ts";
 import type { ListenOn } from "./options.ts";
-
-export type Listening = Bun.Server<undefined>;
-
-type Answer = (request: Request, server: Listening) => Response | Promise<Response>;
-
-export interface Listener {
-  readonly fetch: Answer;
-  /** By path as the client wrote it, before dot segments are resolved; the rest goes to `fetch`. */
-  readonly routes?: Readonly<Record<string, Answer>>;
-  readonly error: (error: Error) => Response;
-  /** In seconds, and in place of what is said below. */
-  readonly idleTimeout?: number;
-  readonly maxRequestBodySize?: number;
-}
+import type { Logger } from "./ports.ts";
+import { onTlsChange, runtimeTls, type TlsParts } from "./tls.ts";
+import { TlsListener } from "./tls-listener.ts";
 
 const limits = {
   // The runtime's idle timeout is a minimum rate, which would cut off slow but honest clients.
@@ -26,10 +16,21 @@ const limits = {
   development: false,
 } as const;
 
+/** With TLS. */
+export interface Secured {
+  readonly tls: TlsParts;
+  readonly logger: Pick<Logger, "info" | "warn" | "error">;
+}
+
 /** @throws Error naming the address, when it is taken or not of this machine. */
-export async function listen(on: ListenOn, listener: Listener): Promise<Listening> {
+export async function listen(
+  on: ListenOn,
+  listener: Listener,
+  secured: Secured | null = null,
+): Promise<Stoppable> {
   try {
-    return await (on.kind === "unix" ? listenUnix(on.path, listener) : listenTcp(on, listener));
+    if (on.kind === "unix") return await listenUnix(on.path, listener, secured);
+    return secured === null ? listenTcp(on, listener) : await listenTls(on, listener, secured);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`cannot listen on ${addressText(on)}: ${reason}`, { cause });
@@ -43,13 +44,42 @@ export function addressText(on: ListenOn, port: number = on.kind === "tcp" ? on.
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-async function listenTcp(
-  on: ListenOn & { readonly kind: "tcp" },
+type TcpAddress = ListenOn & { readonly kind: "tcp" };
+
+/**
+ * Each listener has to be ready to share the port with the next one, and so with anybody's. So whether it is
+ * free is found out first, by a listener that shares it with none.
+ */
+async function listenTls(on: TcpAddress, listener: Listener, secured: Secured): Promise<Stoppable> {
+  const { tls, logger } = secured;
+  if (on.port !== 0) await listenTcp(on, listener).stop(true);
+  let port = on.port;
+  return new TlsListener({
+    listener,
+    tls,
+    logger,
+    open: (own) => {
+      const shared = { reusePort: true, tls: runtimeTls(tls) };
+      const opened = listenTcp({ ...on, port }, own, shared);
+      port = opened.port ?? port;
+      return opened;
+    },
+  });
+}
+
+interface Sharing {
+  readonly reusePort: boolean;
+  readonly tls?: Bun.TLSOptions;
+}
+
+function listenTcp(
+  on: TcpAddress,
   listener: Listener,
-): Promise<Listening> {
-  const { hostname, port } = on;
   // Said aloud, because without development mode the runtime shares the port with any other server.
-  const options = { ...limits, ...listener, port, reusePort: false };
+  sharing: Sharing = { reusePort: false },
+): Listening {
+  const { hostname, port } = on;
+  const options = { ...limits, ...listener, port, ...sharing };
   if (hostname !== null) return Bun.serve({ ...options, hostname });
   try {
     return Bun.serve({ ...options, hostname: "::" });
@@ -61,7 +91,11 @@ async function listenTcp(
 }
 
 /** Listens on a unix socket; one that a killed server left behind is removed first. */
-async function listenUnix(path: string, listener: Listener): Promise<Listening> {
+async function listenUnix(
+  path: string,
+  listener: Listener,
+  secured: Secured | null,
+): Promise<Listening> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) {
     if (await answers(path)) throw new Error(`another server listens on ${path}`);
     unlinkSync(path);
@@ -69,7 +103,13 @@ async function listenUnix(path: string, listener: Listener): Promise<Listening> 
   // The types know no idleTimeout on unix sockets; the runtime does, with a default that cuts
   // clients off.
   const options: object = { ...limits, ...listener, unix: path };
-  return Bun.serve(options as Bun.Serve.Options<undefined>);
+  if (secured === null) return Bun.serve(options as Bun.Serve.Options<undefined>);
+  const { tls, logger } = secured;
+  onTlsChange(tls, () => {
+    logger.warn("http.tls: on a unix socket a new certificate is used after the next start");
+  });
+  const encrypted: object = { ...options, tls: runtimeTls(tls) };
+  return Bun.serve(encrypted as Bun.Serve.Options<undefined>);
 }
 
 async function answers(path: string): Promise<boolean> {

@@ -8,7 +8,8 @@ import type { ApiParts } from "./api/ports.ts";
 import type { Access, Env } from "./context.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler, type Handler } from "./handler.ts";
-import { type Listener, type Listening, addressText, listen } from "./listen.ts";
+import { addressText, listen } from "./listen.ts";
+import type { Listener, Stoppable } from "./listener.ts";
 import { Locations } from "./locations.ts";
 import type { HttpOptions, ListenOn } from "./options.ts";
 import type {
@@ -23,6 +24,7 @@ import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
 import { Stopping, stopServer } from "./stopping.ts";
+import type { TlsParts } from "./tls.ts";
 import { UploadState } from "./upload-state.ts";
 
 export interface ServerParts {
@@ -42,6 +44,8 @@ export interface ServerParts {
   readonly readiness?: Readiness;
   /** Absent or null: the API is switched off. */
   readonly api?: ApiParts | null;
+  /** Absent or null: no TLS. */
+  readonly tls?: TlsParts | null;
 }
 
 export interface RunningServer {
@@ -86,7 +90,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     ...answersOf(api, answer),
     error: (error) => bodyFailed(error, logger, common),
   };
-  const server = await listen(options.listen, listener);
+  const tls = parts.tls ?? null;
+  const server = await listen(options.listen, listener, tls === null ? null : { tls, logger });
   const { drainTimeoutMs } = options;
   return running(server, options.listen, async () => {
     // Streams of events have no end of their own to wait for.
@@ -123,7 +128,7 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
 }
 
 export function running(
-  server: Pick<Listening, "port">,
+  server: Pick<Stoppable, "port">,
   on: ListenOn,
   stop: () => Promise<void>,
 ): RunningServer {

@@ -2,11 +2,8 @@
 // connections that are kept and on new ones, because whoever balances load learns of the stop later than
 // the first of its clients. When nothing is under way, or the time is over, the listener is closed.
 import { UnavailableError } from "../oci/index.ts";
-import type { Listening } from "./listen.ts";
+import type { Stoppable } from "./listener.ts";
 import type { Logger } from "./ports.ts";
-
-/** What a stop needs of a server. Bodies that are still being sent count as requests. */
-export type Stoppable = Pick<Listening, "pendingRequests" | "stop">;
 
 /** The runtime tells of no end of a body, so it is looked at. */
 const lookEveryMs = 20;

@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import type { Access, AccessEntry, HttpOptions, LogFields } from "../../src/http/index.ts";
 import { type RunningServer, startServer } from "../../src/http/index.ts";
+import type { TlsParts } from "../../src/http/tls.ts";
 import { type Digest, digestOf, mediaTypes } from "../../src/oci/index.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 
@@ -32,7 +33,7 @@ export interface LoggedLine {
 
 export interface Harness extends AsyncDisposable {
   readonly server: RunningServer;
-  /** "http://127.0.0.1:port" */
+  /** "http://127.0.0.1:port", or https */
   readonly origin: string;
   readonly lines: LoggedLine[];
   readonly accesses: AccessEntry[];
@@ -46,9 +47,13 @@ export interface Harness extends AsyncDisposable {
   pushImage(repository: string, reference: string, content?: string): Promise<Digest>;
 }
 
+export interface HarnessOptions extends Partial<HttpOptions> {
+  readonly tls?: TlsParts;
+}
+
 export async function startHarness(
   factory: RegistryFactory,
-  options: Partial<HttpOptions> = {},
+  { tls, ...options }: HarnessOptions = {},
   access: Access | null = null,
 ): Promise<Harness> {
   const lines: LoggedLine[] = [];
@@ -63,17 +68,21 @@ export async function startHarness(
     registry: await factory(),
     options: { ...defaultOptions, ...options },
     access,
+    tls: tls ?? null,
     health: { failing: () => failing },
     logger: { info: log("info"), warn: log("warn"), error: log("error"), enabled: () => true },
     accessLog: { write: (entry) => accesses.push(entry) },
     clock: { now: () => 1_700_000_000_000 },
   });
-  const origin = `http://127.0.0.1:${server.port}`;
+  const origin = `${tls === undefined ? "http" : "https"}://127.0.0.1:${server.port}`;
+  // Who certifies the server is not what these tests ask.
+  const trust: BunFetchRequestInit =
+    tls === undefined ? {} : { tls: { rejectUnauthorized: false } };
   const ask = (path: string, init?: RequestInit) => {
-    return fetch(origin + path, { redirect: "manual", ...init });
+    return fetch(origin + path, { redirect: "manual", ...trust, ...init });
   };
   const go: Harness["go"] = (location, init) => {
-    return fetch(new URL(location ?? "", origin), { redirect: "manual", ...init });
+    return fetch(new URL(location ?? "", origin), { redirect: "manual", ...trust, ...init });
   };
   const pushBlob: Harness["pushBlob"] = async (repository, content) => {
     const digest = digestOf(Buffer.from(content));
