@@ -5,9 +5,9 @@ import { defaults } from "./defaults.ts";
 import { listenAddressForm, parseTcpAddress } from "./listen-address.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { parseTrustedProxy, trustedProxiesOf, trustedProxyForm } from "./trusted-proxies.ts";
-import { isNotEnabled, notBuilt } from "./not-built.ts";
 import { tlsSection } from "./tls-section.ts";
 import { duration, flag, healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
+import type { IssueHints } from "./value-schemas.ts";
 
 const tcpAddress = scalar(listenAddressForm, (value) => parseTcpAddress(value) ?? undefined);
 
@@ -94,6 +94,15 @@ const debug = z.strictObject({
     .prefault({}),
 });
 
+/** Of no use until the runtime's HTTP/2 keeps what it is sent; what was seen: docs/transport.md. */
+const http2Flag = flag.superRefine((enabled, context) => {
+  if (!enabled) return;
+  const message =
+    "HTTP/2 is not offered: the runtime cuts uploads off when many share a connection (docs/transport.md). Remove it; clients use HTTP/1.1 then";
+  const params: IssueHints = { sentence: true };
+  context.addIssue({ code: "custom", message, params });
+});
+
 /** The classic, too, has no metrics without a debug server. */
 const debugWithMetrics = debug.superRefine(({ addr, prometheus }, context) => {
   if (addr !== undefined || !prometheus.enabled) return;
@@ -121,8 +130,8 @@ export const httpSection = z
     api: z.strictObject({ enabled: flag.default(defaults.http.api.enabled) }).prefault({}),
     tls: tlsSection,
     // HTTP/1.1 is all that is spoken here, so switching HTTP/2 off is what is done anyway.
-    http2: z.strictObject({ disabled: flag.optional() }).optional(),
-    h2c: notBuilt("http.h2c", isNotEnabled),
+    http2: z.strictObject({ disabled: flag.optional(), enabled: http2Flag.optional() }).optional(),
+    h2c: z.strictObject({ enabled: http2Flag.optional() }).optional(),
   })
   .prefault({})
   .transform((raw, context): HttpConfig => {

@@ -263,7 +263,6 @@ describe("what is not built yet is an error that says so", () => {
       "notifications.events.includereferences",
       "notifications: {events: {includereferences: true}}",
     ],
-    ["http.h2c", "http: {h2c: {enabled: true}}"],
     ["log.hooks", "log: {hooks: [{type: mail}]}"],
     ["reporting", "reporting: {bugsnag: {apikey: k}}"],
     ["reporting", "reporting: {newrelic: {licensekey: k}}"],

@@ -19,6 +19,29 @@ const problem = (tls: string): string => {
 };
 const pair = "certificate: /c.pem, key: /k.pem";
 
+describe("http.http2 and http.h2c", () => {
+  const of = (http: string) => {
+    const text = `version: 0.1\nstorage: inmemory\nhttp: {${http}}\n`;
+    return loadConfig({ path: "config.yml", env: {}, readFile: () => text });
+  };
+
+  test.each(["http2: {enabled: true}", "h2c: {enabled: true}"])("%s says why not", (http) => {
+    const key = http.replace(/: \{.*/, ".enabled");
+    expect(() => of(http)).toThrow(
+      `line 3: http.${key}: HTTP/2 is not offered: the runtime cuts uploads off`,
+    );
+  });
+
+  test.each([
+    "http2: {enabled: false}",
+    "http2: {disabled: true}",
+    "h2c: {enabled: false}",
+    "h2c: {}",
+  ])("%s is what is done anyway", (http) => {
+    expect(of(http).warnings).toEqual([]);
+  });
+});
+
 describe("http.tls", () => {
   test("is off without a certificate, as in the classic registry", () => {
     for (const off of ["", "{}", "{certificate: '', key: ''}", "{minimumtls: tls1.3}"]) {

@@ -129,6 +129,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where it listens, when that is no port: the first request goes there. */
   readonly socket?: string;
+  /** It speaks TLS; how the first request is made then. */
+  readonly tls?: Bun.TLSOptions;
 }
 
 /** Starts a server and waits for its first answer. Throws with its log when it ends before that. */
@@ -158,10 +160,10 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
   void exited.finally(() => process.removeListener("exit", killAtExit)).catch(() => undefined);
 
   const log = (): Promise<string> => readFile(logPath, "utf8");
-  const url = `http://${options.host}`;
+  const url = `${options.tls === undefined ? "http" : "https"}://${options.host}`;
   const firstUrl = url + (options.firstPath ?? "/v2/");
   for (;;) {
-    const status = await statusOf(firstUrl, options.socket);
+    const status = await statusOf(firstUrl, options);
     if (status === 200) break;
     if (child.pid === undefined) await exited;
     if (state.exitCode !== null) {
@@ -187,11 +189,18 @@ export async function startRegistry(options: StartOptions): Promise<RunningRegis
 }
 
 /** Null while nothing listens there. */
-async function statusOf(url: string, socket?: string): Promise<number | null> {
+async function statusOf(
+  url: string,
+  { socket, tls }: Pick<StartOptions, "socket" | "tls">,
+): Promise<number | null> {
   try {
-    const through = socket === undefined ? {} : { unix: socket };
-    const headers = { Accept: acceptAll };
-    const response = await fetch(url, { keepalive: false, headers, ...through });
+    const init = {
+      keepalive: false,
+      headers: { Accept: acceptAll },
+      ...(socket === undefined ? {} : { unix: socket }),
+      ...(tls === undefined ? {} : { tls }),
+    };
+    const response = await fetch(url, init);
     await response.arrayBuffer();
     return response.status;
   } catch {
