@@ -20,8 +20,8 @@ interface Reading<T> extends WatchParts {
   readonly paths: readonly string[];
   /** @throws Error naming the key of the configuration and the file. */
   readonly read: () => T;
-  /** What is read, in a line of the log. */
-  readonly told: (value: T) => string;
+  /** Says in the log what is read. */
+  readonly tell: (value: T) => void;
 }
 
 class FileSource<T> implements Source<T> {
@@ -40,7 +40,7 @@ class FileSource<T> implements Source<T> {
     this.#watched.haveChanged();
     this.#value = reading.read();
     this.#shown = JSON.stringify(this.#value);
-    reading.logger.info(reading.told(this.#value));
+    reading.tell(this.#value);
     this.#timer = setInterval(() => {
       this.look();
     }, lookEveryMs);
@@ -69,7 +69,7 @@ class FileSource<T> implements Source<T> {
 
   /** At once, whether or not they have changed. */
   readAgain(): void {
-    const { read, told, logger } = this.#reading;
+    const { read, tell, logger } = this.#reading;
     let value: T;
     try {
       value = read();
@@ -82,7 +82,7 @@ class FileSource<T> implements Source<T> {
     if (shown === this.#shown) return;
     this.#value = value;
     this.#shown = shown;
-    logger.info(told(value));
+    tell(value);
     for (const listener of this.#listeners) listener();
   }
 
@@ -115,7 +115,9 @@ export function certificateFiles(
     ...parts,
     paths: [paths.certificate, paths.key],
     read: () => readPair(paths),
-    told: ({ certificate }) => describe(certificate, parts.clock),
+    tell: ({ certificate }) => {
+      tellCertificate(certificate, parts);
+    },
   });
 }
 
@@ -129,7 +131,9 @@ export function clientCaFiles(
     paths,
     read: () =>
       paths.flatMap((path) => readFrom("clientcas", path, (text) => checkedCertificates(text))),
-    told: (found) => `http.tls.clientcas: clients may be certified by ${found.length} CAs`,
+    tell: (found) => {
+      parts.logger.info(`http.tls.clientcas: clients may be certified by ${found.length} CAs`);
+    },
   });
 }
 
@@ -165,11 +169,13 @@ function checkedCertificates(text: string): readonly string[] {
   return blocks;
 }
 
-function describe(pem: string, clock: Clock): string {
-  const { subject, subjectAltName, validFrom, validTo } = new X509Certificate(pem);
+function tellCertificate(pem: string, { clock, logger }: WatchParts): void {
+  const { subject, subjectAltName, serialNumber, validFrom, validTo } = new X509Certificate(pem);
   const names = (subjectAltName ?? subject).replaceAll("\n", ", ").slice(0, 200);
   const now = clock.now();
   const isValid = Date.parse(validFrom) <= now && now <= Date.parse(validTo);
-  const state = isValid ? "valid" : "NOT VALID NOW; it is valid from " + validFrom;
-  return `http.tls: the certificate is for ${names}, ${state} until ${validTo}`;
+  const times = `from ${validFrom} until ${validTo}`;
+  const text = `http.tls: the certificate is for ${names}, serial ${serialNumber}, valid ${times}`;
+  if (isValid) logger.info(text);
+  else logger.warn(`${text}: not now, and clients will refuse it`);
 }

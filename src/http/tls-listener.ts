@@ -15,6 +15,8 @@ import { onTlsChange, type TlsParts } from "./tls.ts";
 
 /** Go's clients keep a connection for 90 s. */
 const lingerMsDefault = 3 * 60_000;
+/** Long enough for the head of a request that is on its way. */
+const drainLookMs = 1_000;
 /** More certificates than this in one `lingerMs`, and the oldest generation lingers less. */
 const retiredMax = 4;
 /** With so many alive, each held by requests under way, a new certificate waits until one has ended. */
@@ -26,7 +28,10 @@ export interface TlsListenerParts {
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   /** Opens a listener with the certificates that count now. @throws Error */
   readonly open: (listener: Listener) => Listening;
+  /** Absent: `lingerMsDefault`. */
   readonly lingerMs?: number;
+  /** Absent: that of this system. */
+  readonly steering?: () => Promise<Steering | null>;
 }
 
 class Generation {
@@ -49,6 +54,17 @@ class Generation {
       return this.isRetired ? closing(response) : response;
     };
   }
+}
+
+/** Until its last request is over. */
+async function drained(server: Listening): Promise<void> {
+  const stopped = server.stop();
+  // A connection on which nothing has been asked yet the runtime does not close, and waits for without end.
+  const timer = setInterval(() => {
+    if (server.pendingRequests === 0) void server.stop(true);
+  }, drainLookMs);
+  await stopped;
+  clearInterval(timer);
 }
 
 async function closing(response: Response | Promise<Response>): Promise<Response> {
@@ -101,7 +117,9 @@ export class TlsListener implements Stoppable {
     await this.#renewing;
     const open = this.#alive();
     for (const generation of open) clearTimeout(generation.linger);
-    await Promise.all([...open].map(({ server }) => server.stop(closeActiveConnections)));
+    await Promise.all(
+      [...open].map(({ server }) => (closeActiveConnections ? server.stop(true) : drained(server))),
+    );
   }
 
   #alive(): Set<Generation> {
@@ -118,7 +136,7 @@ export class TlsListener implements Stoppable {
   }
 
   async #renewAll(): Promise<void> {
-    this.#steering ??= await openSteering();
+    this.#steering ??= await (this.#parts.steering ?? openSteering)();
     while (this.#isPending && !this.#isStopped) {
       if (this.#group.length + this.#draining.size >= generationsMax) await this.#waitForRoom();
       this.#isPending = false;
@@ -176,10 +194,10 @@ export class TlsListener implements Stoppable {
     generation.isRetired = true;
     const at = this.#retired.indexOf(generation);
     if (at !== -1) this.#retired.splice(at, 1);
-    const drained = generation.server.stop().finally(() => {
+    const over = drained(generation.server).finally(() => {
       this.#draining.delete(generation);
     });
-    this.#draining.set(generation, drained);
+    this.#draining.set(generation, over);
     // As the kernel does: the last of the group takes the place of the one that is gone.
     const last = this.#group.pop();
     const place = this.#group.indexOf(generation);

@@ -1,6 +1,6 @@
 // TLS with the real clients: a CA of one's own, client certificates, and certificates replaced while the
 // server runs. What docs/transport.md tells people to type is what is typed here.
-import { copyFile, mkdir } from "node:fs/promises";
+import { appendFile, copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 
@@ -150,6 +150,38 @@ describeWith(["openssl"], "a server with TLS", () => {
       expect(log).toContain(`listening on ${sandbox.host}, tls`);
       expect(log).not.toContain("PRIVATE");
       expect(await server.stop()).toBe(0);
+    }),
+  );
+
+  test(
+    "tells endpoints URLs that lead back by https, and logs who asked",
+    withSandbox(async (sandbox) => {
+      const events: { target: { url?: string }; request: { host: string; addr: string } }[] = [];
+      const endpoint = Bun.serve({
+        hostname: "127.0.0.1",
+        port: 0,
+        fetch: async (request) => {
+          events.push(...((await request.json()) as { events: typeof events }).events);
+          return new Response("");
+        },
+      });
+      const where = `http://127.0.0.1:${endpoint.port}/hook`;
+      const notifications = `notifications: {endpoints: [{name: one, url: "${where}"}]}\n`;
+      await appendFile(sandbox.configPath, notifications);
+      const world = await secure(sandbox);
+      const server = await sandbox.start({ tls: trusting(world) });
+      const init = { method: "POST", body: "a layer", tls: { ca: Bun.file(world.ca.certificate) } };
+      const digest = `sha256:${new Bun.CryptoHasher("sha256").update("a layer").digest("hex")}`;
+      const pushed = await fetch(`${server.url}/v2/app/blobs/uploads/?digest=${digest}`, init);
+      expect(pushed.status).toBe(201);
+      const blobUrl = `https://${sandbox.host}/v2/app/blobs/${digest}`;
+      expect(pushed.headers.get("location")).toBe(blobUrl);
+      while (events.length === 0) await Bun.sleep(20);
+      expect(events[0]?.target.url).toBe(blobUrl);
+      expect(events[0]?.request.host).toBe(sandbox.host);
+      expect(events[0]?.request.addr).toMatch(/^127\.0\.0\.1:\d+$/);
+      expect(await server.log()).toMatch(/http\.request\.remoteaddr="127\.0\.0\.1:\d+"/);
+      await endpoint.stop(true);
     }),
   );
 

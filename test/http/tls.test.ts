@@ -194,7 +194,9 @@ describe("a certificate whose files change", () => {
     lookLater(certificates);
     await Bun.sleep(100);
     expect(await served()).toBe("second");
-    expect(lines.at(-1)).toMatch(/^http\.tls: the certificate is for .*localhost.*, valid until/);
+    expect(lines.at(-1)).toMatch(
+      /^http\.tls: the certificate is for .*localhost.*, serial [0-9A-F]+, valid from .* until /,
+    );
   });
 
   test.each<[string, (paths: KeyPair) => void, RegExp]>([
@@ -219,6 +221,17 @@ describe("a certificate whose files change", () => {
     lookLater(certificates);
     await Bun.sleep(100);
     expect((await handshake(harness.server.port))?.commonName).toBe("second");
+  });
+
+  test("that is not valid now is served, with a warning", () => {
+    const warnings: string[] = [];
+    const warn = (text: string): void => void warnings.push(text);
+    const later = { now: () => Date.now() + 21 * 24 * 3_600_000 };
+    certificateFiles(first, { clock: later, logger: { ...logger, warn } }).close();
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toEndWith(": not now, and clients will refuse it");
+    certificateFiles(first, { clock, logger: { ...logger, warn } }).close();
+    expect(warnings).toHaveLength(1);
   });
 
   test("and that is the same as before changes nothing", () => {
