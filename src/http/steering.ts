@@ -7,8 +7,9 @@
 // (SO_ATTACH_REUSEPORT_CBPF in socket(7)). A new listener is the last of its group; the last one takes
 // the place of one that is closed (net/core/sock_reuseport.c). The runtime shows neither descriptors
 // nor socket options: the first are found by looking which are new, the second by calling the C library.
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 
+const descriptors = "/proc/self/fd";
 const solSocket = 1;
 const soAcceptConn = 30;
 const soAttachReusePortCbpf = 51;
@@ -27,9 +28,9 @@ export interface Steering {
   toPlace(descriptor: number, place: number): boolean;
 }
 
-/** Null: not on this system. */
+/** Null: not on this system, or not allowed. */
 export async function openSteering(): Promise<Steering | null> {
-  if (process.platform !== "linux") return null;
+  if (process.platform !== "linux" || !existsSync(descriptors)) return null;
   const calls = await openCalls();
   if (calls === null) return null;
   return {
@@ -79,12 +80,12 @@ async function openCalls() {
 }
 
 function sockets(): number[] {
-  return readdirSync("/proc/self/fd").map(Number).filter(isSocket);
+  return readdirSync(descriptors).map(Number).filter(isSocket);
 }
 
 function isSocket(fd: number): boolean {
   try {
-    return readlinkSync(`/proc/self/fd/${fd}`).startsWith("socket:");
+    return readlinkSync(`${descriptors}/${fd}`).startsWith("socket:");
   } catch {
     // The directory's own, which is closed again.
     return false;
