@@ -1,11 +1,18 @@
 // Certificates from a CA: the registry asks the real pebble for one, shows it, renews it while requests go
 // on, and uses what it has kept after a restart. What fails never stops it.
 import { readdirSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
 
-import { freePort, run, runOk, type RunningRegistry } from "../support/registry-process.ts";
+import {
+  classicCommand,
+  freePort,
+  run,
+  runOk,
+  type RunningRegistry,
+  startRegistry,
+} from "../support/registry-process.ts";
 import { describeWith } from "./clients.ts";
 import { type Pebble, type PebbleOptions, startPebble } from "./pebble.ts";
 import { replaceInConfig, type Sandbox, withSandbox } from "./sandbox.ts";
@@ -68,8 +75,9 @@ async function until(what: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 /** The certificate that is shown, by its serial number. */
-async function shown({ sandbox }: Around): Promise<string> {
-  const client = `openssl s_client -connect ${sandbox.host} </dev/null 2>/dev/null`;
+async function shown({ sandbox }: Around, host = hosts[0] ?? ""): Promise<string> {
+  const to = `-connect ${sandbox.host} -servername ${host}`;
+  const client = `openssl s_client ${to} </dev/null 2>/dev/null`;
   const { stdout } = await runOk(["sh", "-c", `${client} | openssl x509 -noout -serial`]);
   return stdout;
 }
@@ -166,6 +174,38 @@ describeWith(programs, "http.tls.letsencrypt", () => {
       const startMs = performance.now();
       expect(await server.stop()).toBe(0);
       expect(performance.now() - startMs).toBeLessThan(10_000);
+    }),
+  );
+});
+
+describeWith([...programs, "docker-registry"], "the classic registry", () => {
+  test(
+    "goes on with the certificate that was kept",
+    besidePebble(async (around) => {
+      const { sandbox, pebble, cache, start } = around;
+      const [host = ""] = hosts;
+      const ours = await start();
+      await until(async () => (await asked(around, host)).startsWith("0"));
+      const serial = await shown(around, host);
+      await ours.stop();
+      const configPath = join(sandbox.directory, "classic.yml");
+      const tls = `tls: {letsencrypt: {cachefile: ${cache}, email: ops@example.com, hosts: [${host}]}}`;
+      const http = `http: {addr: "${sandbox.host}", ${tls}}`;
+      await writeFile(configPath, `version: 0.1\nstorage: inmemory\n${http}\n`);
+      const classic = await startRegistry({
+        command: classicCommand,
+        configPath,
+        host: sandbox.host,
+        logPath: join(sandbox.directory, "classic.log"),
+        // It shows its certificate only to who asks for the host by name.
+        tls: { rejectUnauthorized: false, serverName: host },
+      });
+      try {
+        expect(await shown(around, host)).toBe(serial);
+        expect(await pebble.orders()).toBe(1);
+      } finally {
+        await classic.stop("SIGKILL");
+      }
     }),
   );
 });
