@@ -14,6 +14,8 @@ import { systemClock } from "./registry/ports/clock.ts";
 
 export interface ComposedTls {
   readonly parts: TlsParts;
+  /** Of its certificates. */
+  readonly source: "files" | "letsencrypt";
   /** Reads certificates and CAs again at once; what cannot be used is refused and logged. */
   readAgain(): void;
   close(): Promise<void>;
@@ -49,6 +51,7 @@ export async function composeTls(
     if (authorities !== null) watched.push(authorities);
     const verified = clientAuth === "require-and-verify-client-cert";
     return {
+      source: acme === null ? "files" : "letsencrypt",
       parts: {
         certificates,
         clients: authorities === null ? null : { authorities, verified },

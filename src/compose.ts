@@ -55,6 +55,7 @@ export async function serve(config: Config, logs: Logs, signal: AbortSignal): Pr
   try {
     // Before the root, which may take long to open.
     tls = await composeTls(config.http, { logger: logs.logger, signal });
+    if (tls !== null) observed.certified(tls);
     const serving = await serveObserved({ config, logs, signal, observed, tls });
     const stop = async (): Promise<void> => {
       const closed = tls?.close();

@@ -26,6 +26,7 @@ interface Around {
   readonly pebble: Pebble;
   readonly cache: string;
   readonly challengePort: number;
+  readonly debug: string;
   readonly start: () => Promise<RunningRegistry>;
 }
 
@@ -45,12 +46,14 @@ function besidePebble(
    directoryurl: ${pebble.directoryUrl}
    challengeaddr: 127.0.0.1:${challengePort}
 `;
+    const debug = `127.0.0.1:${await freePort()}`;
+    const metrics = ` debug: {addr: "${debug}", prometheus: {enabled: true}}\n`;
     const addr = ` addr: ${sandbox.host}\n`;
-    await replaceInConfig(sandbox, addr, addr + tls);
+    await replaceInConfig(sandbox, addr, addr + tls + metrics);
     const env = { NODE_EXTRA_CA_CERTS: pebble.caPath };
     const start = () => sandbox.start({ env, tls: { rejectUnauthorized: false } });
     try {
-      await body({ sandbox, pebble, cache, challengePort, start });
+      await body({ sandbox, pebble, cache, challengePort, start, debug: `http://${debug}` });
     } finally {
       await pebble.stop();
     }
@@ -140,6 +143,10 @@ describeWith(programs, "http.tls.letsencrypt", () => {
         });
         expect([...answers]).toEqual(["0 {} 200"]);
         expect(await around.pebble.orders()).toBe(3);
+        const metrics = await (await fetch(`${around.debug}/metrics`)).text();
+        const [, ends = ""] =
+          /expiry_timestamp_seconds{source="letsencrypt"} (\d+)/.exec(metrics) ?? [];
+        expect(Math.abs(Number(ends) - Date.now() / 1000)).toBeLessThan(25);
         // Whoever is killed now has it all the same.
         const kept = await readFile(join(around.cache, host), "utf8");
         expect(kept).toMatch(/^-----BEGIN PRIVATE KEY-----[^]*-----END CERTIFICATE-----\n$/);

@@ -23,7 +23,7 @@ export interface Pebble {
   readonly caPath: string;
   /** The root that its certificates lead to, as a file. */
   rootPath(): Promise<string>;
-  /** Orders that it was given so far. */
+  /** Orders that it took so far; it refuses some at random, to be asked again. */
   orders(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -76,7 +76,7 @@ export async function startPebble(directory: string, options: PebbleOptions): Pr
       await writeFile(path, await root.text());
       return path;
     },
-    orders: async () => (await readFile(logPath, "utf8")).split("POST /order-plz").length - 1,
+    orders: async () => (await readFile(logPath, "utf8")).split("Added order ").length - 1,
     stop,
   };
 }
