@@ -15,7 +15,7 @@ import {
 } from "../support/registry-process.ts";
 import { describeWith } from "./clients.ts";
 import { type Pebble, type PebbleOptions, startPebble } from "./pebble.ts";
-import { replaceInConfig, type Sandbox, withSandbox } from "./sandbox.ts";
+import { outputOf, replaceInConfig, type Sandbox, withSandbox } from "./sandbox.ts";
 
 setDefaultTimeout(120_000);
 
@@ -68,6 +68,8 @@ async function asked({ sandbox, pebble }: Around, host: string): Promise<string>
   const { exitCode, stdout } = await run(["curl", "-sS", ...trust, "-w", " %{http_code}", ...to]);
   return `${exitCode} ${stdout}`;
 }
+
+const containing = (text: string): string => expect.stringContaining(text) as string;
 
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   const endMs = performance.now() + 60_000;
@@ -170,6 +172,32 @@ describeWith(programs, "http.tls.letsencrypt", () => {
       expect(await server.stop()).toBe(0);
     }, wrong)();
   });
+
+  test(
+    "does not start where the CA could not be answered, or nothing be kept",
+    besidePebble(async ({ sandbox, cache, challengePort }) => {
+      const other = Bun.serve({
+        port: challengePort,
+        hostname: "127.0.0.1",
+        fetch: () => new Response(),
+      });
+      try {
+        const taken = await sandbox.command("serve");
+        expect([taken.exitCode, outputOf(taken)]).toEqual([
+          1,
+          containing("letsencrypt.challengeaddr: cannot listen"),
+        ]);
+      } finally {
+        await other.stop(true);
+      }
+      await replaceInConfig(sandbox, cache, "/dev/null/acme");
+      const refused = await sandbox.command("serve");
+      expect([refused.exitCode, outputOf(refused)]).toEqual([
+        1,
+        containing("letsencrypt.cachefile: the directory cannot"),
+      ]);
+    }),
+  );
 
   test(
     "starts, serves and stops while there is no CA",
