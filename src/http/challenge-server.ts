@@ -12,7 +12,7 @@ const challengePath = "/.well-known/acme-challenge/";
 /** As base64url; the RFC asks for at least 128 bits, CAs use 256. */
 const tokenForm = /^[\w-]{16,256}$/;
 
-const limits = { idleTimeout: 10, maxRequestBodySize: 64 * 1024 } as const;
+const limits = { idleSeconds: 10, maxRequestBodySize: 64 * 1024 } as const;
 
 export interface ChallengeParts {
   /** Null: no token of ours. */

@@ -79,7 +79,7 @@ function listenTcp(
   sharing: Sharing = { reusePort: false },
 ): Listening {
   const { hostname, port } = on;
-  const options = { ...limits, ...listener, port, ...sharing };
+  const options = { ...limits, ...handlersOf(listener), port, ...sharing };
   if (hostname !== null) return Bun.serve({ ...options, hostname });
   try {
     return Bun.serve({ ...options, hostname: "::" });
@@ -88,6 +88,10 @@ function listenTcp(
     // A machine without IPv6.
     return Bun.serve({ ...options, hostname: "0.0.0.0" });
   }
+}
+
+function handlersOf({ idleSeconds = 0, ...handlers }: Listener) {
+  return { ...handlers, idleTimeout: idleSeconds };
 }
 
 /** Listens on a unix socket; one that a killed server left behind is removed first. */
@@ -102,7 +106,7 @@ async function listenUnix(
   }
   // The types know no idleTimeout on unix sockets; the runtime does, with a default that cuts
   // clients off.
-  const options: object = { ...limits, ...listener, unix: path };
+  const options: object = { ...limits, ...handlersOf(listener), unix: path };
   if (secured === null) return Bun.serve(options as Bun.Serve.Options<undefined>);
   const { tls, logger } = secured;
   onTlsChange(tls, () => {

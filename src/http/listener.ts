@@ -12,7 +12,8 @@ export interface Listener {
   /** By path as the client wrote it, before dot segments are resolved; the rest goes to `fetch`. */
   readonly routes?: Readonly<Record<string, Answer>>;
   readonly error: (error: Error) => Response;
-  /** In seconds, and in place of what listen.ts says. */
-  readonly idleTimeout?: number;
+  /** Between two requests of a connection, at most 255; absent or 0: for ever. */
+  readonly idleSeconds?: number;
+  /** In place of what listen.ts says. */
   readonly maxRequestBodySize?: number;
 }

@@ -194,13 +194,10 @@ async function statusOf(
   { socket, tls }: Pick<StartOptions, "socket" | "tls">,
 ): Promise<number | null> {
   try {
-    const init = {
-      keepalive: false,
-      headers: { Accept: acceptAll },
-      ...(socket === undefined ? {} : { unix: socket }),
-      ...(tls === undefined ? {} : { tls }),
-    };
-    const response = await fetch(url, init);
+    const through = socket === undefined ? {} : { unix: socket };
+    const encrypted = tls === undefined ? {} : { tls };
+    const headers = { Accept: acceptAll };
+    const response = await fetch(url, { keepalive: false, headers, ...through, ...encrypted });
     await response.arrayBuffer();
     return response.status;
   } catch {
