@@ -4,6 +4,7 @@
 import { hostname } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { logTo, type OpenRoot, type Watch } from "./compose-root.ts";
+import type { ComposedTls } from "./compose-tls.ts";
 import type { Config } from "./config/index.ts";
 import {
   type MetricsText,
@@ -37,6 +38,8 @@ export interface Observed {
   readonly watch: Watch;
   /** Null: `http.debug.addr` is not set. */
   readonly debugServer: RunningServer | null;
+  /** Clients see this certificate: until when, the metrics tell. */
+  certified(tls: ComposedTls): void;
   /** The root is open: from now on it is looked at too. */
   rootOpened(root: OpenRoot): void;
   /** Looks at what the configuration names from now on. */
@@ -88,6 +91,10 @@ export async function observe(config: Config, logger: Logger): Promise<Observed>
       },
     },
     debugServer,
+    certified: ({ parts, source }) => {
+      const current = (): string => parts.certificates.current().certificate;
+      metrics?.showCertificate({ source, current });
+    },
     rootOpened: (root) => {
       health.add(...checksOf(root, config.health));
       const { contentCache } = root.services;

@@ -72,15 +72,17 @@ export async function serve(
   let tls: ComposedTls | null = null;
   try {
     // Before the root, which may take long to open.
-    tls = composeTls(config.http, logs.logger);
+    tls = await composeTls(config.http, { logger: logs.logger, signal: more.signal });
+    if (tls !== null) observed.certified(tls);
     const serving = await serveObserved({ ...more, live, logs, observed, tls });
-    const stop = (): Promise<void> => {
-      tls?.close();
-      return serving.stop();
+    const stop = async (): Promise<void> => {
+      const closed = tls?.close();
+      await serving.stop();
+      await closed;
     };
     return { ...serving, isEncrypted: tls !== null, stop };
   } catch (error) {
-    tls?.close();
+    await tls?.close();
     await observed.stop();
     throw error;
   }
@@ -152,8 +154,10 @@ async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">
       stop: async () => {
         observed.stopping();
         await reloads.stop();
+        // From here on new requests are refused, while those under way go on.
+        const served = server?.stop();
         await stopAll([background, pressure], [recorder, control, api, root.expiry]);
-        await server?.stop();
+        await served;
         await notifier.stop();
         await root.close();
         await observed.stop();

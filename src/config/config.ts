@@ -82,10 +82,25 @@ export interface LimitsConfig {
   readonly sessionsMax: number | null;
 }
 
+/** A CA that is asked to certify the hosts (ACME). */
+export interface LetsEncryptConfig {
+  /** What it gives is kept there; the classic's key for it is `cachefile`. */
+  readonly cacheDirectory: string;
+  /** Where the CA may write to; "" when it is to know none. */
+  readonly email: string;
+  /** At least one, in lower case; one certificate for all. */
+  readonly hosts: readonly string[];
+  readonly directoryUrl: string;
+  /** Our own: where the CA asks whether a host is ours, over HTTP. */
+  readonly challengeListen: ListenAddress;
+}
+
 /** Files are named, not read. */
 export interface TlsConfig {
+  /** "", as `key`, where `letsEncrypt` gives them. */
   readonly certificate: string;
   readonly key: string;
+  readonly letsEncrypt: LetsEncryptConfig | null;
   /** Empty: clients are not asked for a certificate. */
   readonly clientCas: readonly string[];
   /** Of no effect without `clientCas`. */

@@ -2,7 +2,15 @@
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
 import { manifestBoundsMax, manifestBytesMax } from "../oci/index.ts";
 import type { ClientLimitsConfig, LimitsConfig } from "./config.ts";
-import type { Config, GcConfig, HttpConfig, IndexConfig, LogConfig, TlsConfig } from "./config.ts";
+import type {
+  Config,
+  GcConfig,
+  HttpConfig,
+  IndexConfig,
+  LetsEncryptConfig,
+  LogConfig,
+  TlsConfig,
+} from "./config.ts";
 import type { ScrubConfig, StorageHealthConfig, UploadPurgingConfig } from "./config.ts";
 import type { ValidationConfig, WatermarkConfig } from "./config.ts";
 
@@ -62,8 +70,19 @@ const tls: Pick<TlsConfig, "clientAuth" | "minimumVersion" | "cipherSuites"> = {
   ],
 };
 
-const http: Omit<HttpConfig, "tls"> & { readonly tls: typeof tls } = {
+const letsEncrypt: Pick<LetsEncryptConfig, "directoryUrl" | "challengeListen"> = {
+  // That of Go's autocert, which the classic asks.
+  directoryUrl: "https://acme-v02.api.letsencrypt.org/directory",
+  // Where every CA asks (RFC 8555, 8.3).
+  challengeListen: { kind: "tcp", hostname: null, port: 80 },
+};
+
+const http: Omit<HttpConfig, "tls"> & {
+  readonly tls: typeof tls;
+  readonly letsEncrypt: typeof letsEncrypt;
+} = {
   tls,
+  letsEncrypt,
   // The classic has none and takes a random port; every example says 5000.
   listen: { kind: "tcp", hostname: null, port: 5000 },
   prefix: "/",

@@ -135,7 +135,6 @@ describe("variables that are wrong name themselves", () => {
     [{ REGISTRY_PROXY_REMOTEURL: "https://x" }, "REGISTRY_PROXY_REMOTEURL: proxy: proxy"],
     [{ REGISTRY_STORAGE_INMEMORY: "{}" }, "found filesystem and inmemory"],
     [{ REGISTRY_STORAGE: "s3", REGISTRY_STORAGE_S3_BUCKET: "b" }, "storage.s3: the storage driver"],
-    [{ REGISTRY_HTTP_TLS_LETSENCRYPT_HOSTS_0: "x" }, "http.tls.letsencrypt is not built yet"],
   ])("%p", (env: Record<string, string>, expected) => {
     expect(() => load(env)).toThrow(ConfigError);
     expect(() => load(env)).toThrow(expected);

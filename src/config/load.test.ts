@@ -260,7 +260,6 @@ describe("what is not built yet is an error that says so", () => {
     ["redis", "redis: {addrs: ['x:6379']}"],
     ["proxy", "proxy: {remoteurl: 'https://registry-1.docker.io'}"],
     ["middleware", "middleware: {storage: [{name: cloudfront}]}"],
-    ["http.tls.letsencrypt", "http: {tls: {letsencrypt: {hosts: [x]}}}"],
     ["log.hooks", "log: {hooks: [{type: mail}]}"],
     ["reporting", "reporting: {bugsnag: {apikey: k}}"],
     ["reporting", "reporting: {newrelic: {licensekey: k}}"],

@@ -54,6 +54,7 @@ describe("http.tls", () => {
     expect(tlsOf(`{${pair}}`)).toEqual({
       certificate: "/c.pem",
       key: "/k.pem",
+      letsEncrypt: null,
       clientCas: [],
       ...tls,
     });
@@ -80,6 +81,7 @@ describe("http.tls", () => {
     expect(tls).toEqual({
       certificate: "/c",
       key: "/k",
+      letsEncrypt: null,
       clientCas: ["/ca"],
       clientAuth: "request-client-cert",
       minimumVersion: "tls1.3",

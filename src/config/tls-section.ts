@@ -4,7 +4,7 @@
 import { z } from "zod";
 import type { TlsConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
-import { notBuilt } from "./not-built.ts";
+import { letsEncryptSection, letsEncryptToClassic } from "./letsencrypt-section.ts";
 import { healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
 import type { IssueHints } from "./value-schemas.ts";
 
@@ -81,30 +81,34 @@ const keys = z.strictObject({
   clientauth: clientAuth.optional(),
   minimumtls: oneOf("tls1.0", "tls1.1", "tls1.2", "tls1.3", "").default(""),
   ciphersuites: list(cipherSuite).default([]),
-  letsencrypt: notBuilt("http.tls.letsencrypt"),
+  letsencrypt: letsEncryptSection,
 });
 
-/** Null: no TLS, as in the classic when no certificate is named. */
+/** Null: no TLS, as in the classic when neither a certificate nor a cache for some is named. */
 export const tlsSection = keys
   .prefault({})
   .superRefine(({ certificate, key, ...raw }, context) => {
     const missing = certificate === "" ? "certificate" : "key";
     const other = missing === "key" ? "certificate" : "key";
-    if ((certificate === "") !== (key === "")) {
+    const isCertified = certificate !== "" || raw.letsencrypt !== null;
+    if (raw.letsencrypt !== null && (certificate !== "" || key !== "")) {
+      const message = "cannot be used beside http.tls.certificate and key: give one or the other";
+      context.addIssue({ code: "custom", path: ["letsencrypt"], message, params: sentence });
+    } else if ((certificate === "") !== (key === "")) {
       const message = `is needed as well as http.tls.${other}: without it nothing would be encrypted`;
       context.addIssue({ code: "custom", path: [missing], message, params: sentence });
-    } else if (certificate === "" && raw.clientcas.length > 0) {
+    } else if (!isCertified && raw.clientcas.length > 0) {
       const message = "is needed as well as http.tls.clientcas: nobody would be asked who they are";
       context.addIssue({ code: "custom", path: ["certificate"], message, params: sentence });
     }
-    if (raw.clientauth !== undefined && certificate !== "" && raw.clientcas.length === 0) {
+    if (raw.clientauth !== undefined && isCertified && raw.clientcas.length === 0) {
       const warning = "has no effect without http.tls.clientcas, as in the classic registry";
       const issue = healingIssue(raw.clientauth, { warning, readAs: undefined });
       context.addIssue({ ...issue, path: ["clientauth"] });
     }
   })
   .transform((raw): TlsConfig | null => {
-    if (raw.certificate === "") return null;
+    if (raw.certificate === "" && raw.letsencrypt === null) return null;
     const { tls } = defaults.http;
     const cipherSuites = raw.ciphersuites.length === 0 ? tls.cipherSuites : raw.ciphersuites;
     // With nothing but suites of TLS 1.3 an older version would find none.
@@ -113,6 +117,7 @@ export const tlsSection = keys
     return {
       certificate: raw.certificate,
       key: raw.key,
+      letsEncrypt: raw.letsencrypt,
       clientCas: raw.clientcas,
       clientAuth: raw.clientauth ?? tls.clientAuth,
       minimumVersion: only13 ? "tls1.3" : minimumVersion,
@@ -125,8 +130,8 @@ export function tlsToClassic(tls: TlsConfig | null): Record<string, unknown> {
   if (tls === null) return {};
   return {
     tls: {
-      certificate: tls.certificate,
-      key: tls.key,
+      ...(tls.letsEncrypt === null ? { certificate: tls.certificate, key: tls.key } : {}),
+      ...letsEncryptToClassic(tls.letsEncrypt),
       clientcas: tls.clientCas,
       ...(tls.clientCas.length === 0 ? {} : { clientauth: tls.clientAuth }),
       minimumtls: tls.minimumVersion,

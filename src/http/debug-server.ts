@@ -29,7 +29,7 @@ export async function startDebugServer(on: ListenOn, parts: DebugParts): Promise
       (await probes.answer(request)) ?? toResponse(await answer(request, parts), request, {}),
     error: () => new Response("the request failed\n", { status: 500 }),
   });
-  return running(server, on, 0);
+  return running(server, on, () => server.stop(true));
 }
 
 async function answer(request: Request, parts: DebugParts): Promise<Reply> {

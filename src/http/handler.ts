@@ -16,6 +16,7 @@ import type { Connection } from "./connection.ts";
 import type { RequestLog } from "./request-log.ts";
 import { type Route, parseRoute } from "./route.ts";
 import { splitTarget } from "./target.ts";
+import type { Stopping } from "./stopping.ts";
 import { isTokenPath, issueToken } from "./token-endpoint.ts";
 import { handleV2 } from "./v2/index.ts";
 
@@ -32,6 +33,7 @@ export interface HandlerParts {
   readonly observer: RequestObserver | null;
   /** Null: nobody is to be notified. May change between two requests. */
   readonly pulls: PullListener | null;
+  readonly stopping: Stopping;
 }
 
 /** @param isApiPath the path that the client wrote is one of the API's. */
@@ -42,7 +44,7 @@ export type Handler = (
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, api, common, log, logger, clock, observer } = parts;
+  const { env, api, common, log, logger, clock, observer, stopping } = parts;
   const clients = new ClientAddresses(env.options.trustedProxies);
   return async (request, connection, isApiPath = false) => {
     const begunMs = performance.now();
@@ -55,7 +57,7 @@ export function createHandler(parts: HandlerParts): Handler {
       if (kind === "fault") reportFault(logger, error, { path, "http.request.id": requestId });
     };
     const visitor = env.limits.visitor(caller);
-    const isApi = api?.serves(path) === true;
+    const isApi = api?.serves(path) === true && !stopping.isOn;
     if (isApi || visitor !== null || mayTakeTime(request.method, path)) connection.takesTime();
     let route: Route | null = null;
     let failure: Failure | null = null;
@@ -69,6 +71,7 @@ export function createHandler(parts: HandlerParts): Handler {
       if (failure !== null) failed(outcome.error, failure);
     } else {
       try {
+        stopping.refuseNew();
         visitor?.enter(request.body !== null);
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
@@ -108,7 +111,7 @@ export function createHandler(parts: HandlerParts): Handler {
       durationMs,
     });
     connection.answering(reply);
-    return toResponse(reply, askedBy(request, requestId), common);
+    return stopping.answered(toResponse(reply, askedBy(request, requestId), common));
   };
 }
 

@@ -8,10 +8,11 @@ export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./por
 export { ServingReadiness } from "./readiness.ts";
 export { type RegistryServer, type RunningServer, startServer } from "./server.ts";
 export { certificateFiles, clientCaFiles, type Watching } from "./file-source.ts";
-export type { TlsParts } from "./tls.ts";
+export type { CertificateSource, TlsCertificate, TlsParts } from "./tls.ts";
 export type {
   ApiParts,
   CollectionControl,
   CollectionRequest,
   VerificationControl,
 } from "./api/ports.ts";
+export { startChallengeServer } from "./challenge-server.ts";

@@ -2,8 +2,8 @@
 
 export type Listening = Bun.Server<undefined>;
 
-/** Enough to stop it. */
-export type Stoppable = Pick<Listening, "port" | "stop">;
+/** Enough to stop it. Bodies that are still being sent count as pending requests. */
+export type Stoppable = Pick<Listening, "port" | "stop" | "pendingRequests">;
 
 export type Answer = (request: Request, server: Listening) => Response | Promise<Response>;
 
@@ -14,4 +14,6 @@ export interface Listener {
   readonly error: (error: Error) => Response;
   /** Between two requests of a connection, at most 255; absent or 0: for ever. */
   readonly idleSeconds?: number;
+  /** In place of what listen.ts says. */
+  readonly maxRequestBodySize?: number;
 }

@@ -28,6 +28,7 @@ import type {
 import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
+import { Stopping, stopServer } from "./stopping.ts";
 import type { TlsParts } from "./tls.ts";
 import { Turnstile, walkTurns } from "./turnstile.ts";
 import { UploadState } from "./upload-state.ts";
@@ -60,7 +61,7 @@ export interface RunningServer {
   readonly address: string;
   /** 0 on a unix socket. */
   readonly port: number;
-  /** Takes no new connections, lets requests under way end within the drain timeout, then cuts. */
+  /** Refuses new requests, lets those under way end within the drain timeout, then cuts. */
   stop(): Promise<void>;
 }
 
@@ -93,6 +94,7 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
     walks: new Turnstile(walkTurns),
   };
   const api = parts.api === undefined || parts.api === null ? null : new Api(parts.api, env, parts);
+  const stopping = new Stopping();
   const handle = createHandler({
     env,
     api,
@@ -105,6 +107,7 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
     get pulls() {
       return settings.pulls;
     },
+    stopping,
   });
   const probes = new Probes(parts.readiness ?? alwaysReady);
   const observed = observedBy(parts.observer, handle);
@@ -130,18 +133,18 @@ export async function startServer(parts: ServerParts): Promise<RegistryServer> {
   };
   const tls = parts.tls ?? null;
   const server = await listen(options.listen, listener, tls === null ? null : { tls, logger });
-  const serving = running(server, options.listen, options.drainTimeoutMs);
+  const { drainTimeoutMs } = options;
+  const serving = running(server, options.listen, async () => {
+    // Streams of events have no end of their own to wait for.
+    api?.close();
+    await stopServer(server, { stopping, drainTimeoutMs, logger });
+  });
   return {
     ...serving,
     replace: (changed) => {
       Object.assign(settings, changed);
       // They would go on for ever with what their listeners were allowed once; clients come again.
       if (changed.access !== undefined) api?.endStreams();
-    },
-    stop: () => {
-      // Streams of events have no end of their own to wait for.
-      api?.close();
-      return serving.stop();
     },
   };
 }
@@ -204,24 +207,11 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
   return toResponse(failureOf(told).reply, { method: "GET" }, common);
 }
 
-export function running(server: Stoppable, on: ListenOn, drainTimeoutMs: number): RunningServer {
+export function running(
+  server: Pick<Stoppable, "port">,
+  on: ListenOn,
+  stop: () => Promise<void>,
+): RunningServer {
   const port = server.port ?? 0;
-  return {
-    address: addressText(on, port),
-    port,
-    stop: () => stopWithin(server, drainTimeoutMs),
-  };
-}
-
-async function stopWithin(server: Stoppable, drainTimeoutMs: number): Promise<void> {
-  if (drainTimeoutMs > 0) {
-    const drained = server.stop();
-    let timer: Timer | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, drainTimeoutMs);
-    });
-    await Promise.race([drained, timeout]);
-    clearTimeout(timer);
-  }
-  await server.stop(true);
+  return { address: addressText(on, port), port, stop };
 }

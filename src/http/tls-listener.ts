@@ -103,16 +103,27 @@ export class TlsListener implements Stoppable {
     return this.#serving.server.port;
   }
 
+  /** Of all generations. */
+  get pendingRequests(): number {
+    let pending = 0;
+    for (const { server } of this.#alive()) pending += server.pendingRequests;
+    return pending;
+  }
+
   async stop(closeActiveConnections = false): Promise<void> {
     this.#isStopped = true;
     this.#stopping.resolve();
     this.#endChanges();
     await this.#renewing;
-    const open = new Set([this.#serving, ...this.#retired, ...this.#draining.keys()]);
+    const open = this.#alive();
     for (const generation of open) clearTimeout(generation.linger);
     await Promise.all(
       [...open].map(({ server }) => (closeActiveConnections ? server.stop(true) : drained(server))),
     );
+  }
+
+  #alive(): Set<Generation> {
+    return new Set([this.#serving, ...this.#retired, ...this.#draining.keys()]);
   }
 
   /** One after the other; what changes meanwhile is taken by the one that follows. */

@@ -1,6 +1,7 @@
 // Requests that come through a proxy: whom the logs name, and where answers send the client next.
 import { describe, expect, test } from "bun:test";
 import { digestOf } from "../../src/oci/index.ts";
+import type { Registry } from "../../src/registry/registry.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
 import { imageManifest, manifestInit, startHarness, textLike } from "./harness.ts";
 import { createRealRegistry } from "./real-registry.ts";
@@ -16,6 +17,24 @@ describe("whom the logs name", () => {
     await harness.ask("/v2/", { headers: throughProxies });
     expect(harness.lines.at(-1)?.fields["http.request.remoteaddr"]).toBe("203.0.113.7");
     expect(harness.accesses.at(-1)?.remoteAddress).toBe("203.0.113.7");
+  });
+
+  test("holds the leases of its pushes, apart from others behind the same proxy (INV-5)", async () => {
+    const trustedProxies = { unix: false, networks: [{ address: "127.0.0.1", bits: 32 }] };
+    const registry = createFakeRegistry();
+    const callers: string[] = [];
+    const begin: Registry["uploads"]["begin"] = (repository, by) => {
+      callers.push(by.caller);
+      return registry.uploads.begin(repository, by);
+    };
+    const watched = { ...registry, uploads: { ...registry.uploads, begin } };
+    await using harness = await startHarness(() => watched, { trustedProxies });
+    for (const from of ["203.0.113.7", "203.0.113.8", "2001:DB8::8"]) {
+      const headers = { "X-Forwarded-For": from };
+      await harness.ask("/v2/app/blobs/uploads/", { method: "POST", headers });
+    }
+    await harness.ask("/v2/app/blobs/uploads/", { method: "POST" });
+    expect(callers).toEqual(["203.0.113.7", "203.0.113.8", "2001:db8::8", "127.0.0.1"]);
   });
 
   test("is the peer, when it is not trusted", async () => {

@@ -6,7 +6,16 @@ import { join } from "node:path";
 import type { Tag } from "../../src/oci/index.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
-import { RawConnection, rejection, startHarness } from "./harness.ts";
+import {
+  type OciErrorBody,
+  type RawAnswer,
+  rawAnswer,
+  RawConnection,
+  rejection,
+  startHarness,
+  textLike,
+} from "./harness.ts";
+import { createRealRegistry } from "./real-registry.ts";
 
 describe("unix sockets", () => {
   const directory = mkdtempSync(join(tmpdir(), "http-unix-"));
@@ -81,20 +90,90 @@ describe("stopping", () => {
     return { harness, connection };
   };
 
-  test("lets a request under way end, and takes no new ones", async () => {
+  const refused = {
+    status: 503,
+    code: "UNAVAILABLE",
+    connection: "close",
+    retryAfter: textLike(/^[1-9]\d*$/),
+  };
+  const refusalIn = ({ status, headers, body }: RawAnswer) => ({
+    status,
+    code: (JSON.parse(body) as OciErrorBody).errors[0]?.code,
+    connection: headers.get("connection"),
+    retryAfter: headers.get("retry-after"),
+  });
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+
+  test("lets a request under way end, and answers new ones with 503", async () => {
     const { harness, connection } = await slowUpload(60_000);
+    const { port } = harness.server;
+    const kept = await RawConnection.open(port);
+    kept.send(get("/v2/"));
+    expect((await kept.answer()).status).toBe(200);
     const stopped = harness.server.stop();
-    expect(await rejection(harness.ask("/v2/"))).not.toBe("");
+    kept.send(get("/v2/"));
+    expect(refusalIn(await kept.answer())).toEqual(refused);
+    await kept.closed();
+    for (const path of ["/", "/v2/", "/v2/app/tags/list", "/api/v1/", "/nowhere"]) {
+      expect(refusalIn(await rawAnswer(port, get(path)))).toEqual(refused);
+    }
+    const upload = "PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\nx";
+    expect(refusalIn(await rawAnswer(port, upload))).toEqual(refused);
+    const head = "HEAD /v2/ HTTP/1.1\r\nHost: a\r\n\r\n";
+    expect((await rawAnswer(port, head, { head: true })).status).toBe(503);
+    expect(harness.lines.at(-1)?.fields["http.response.status"]).toBe(503);
     connection.send("lo");
-    expect((await connection.answer()).status).toBe(202);
+    const answer = await connection.answer();
+    expect([answer.status, answer.headers.get("connection")]).toEqual([202, "close"]);
+    await stopped;
+    await connection.closed();
+    expect(await rejection(harness.ask("/v2/"))).not.toBe("");
+  });
+
+  test("lets a download under way end", async () => {
+    const harness = await startHarness(createRealRegistry, { drainTimeoutMs: 60_000 });
+    const content = "x".repeat(32 * 1024 * 1024);
+    const digest = await harness.pushBlob("app", content);
+    const download = await harness.ask(`/v2/app/blobs/${digest}`);
+    const stopped = harness.server.stop();
+    expect((await harness.ask("/v2/")).status).toBe(503);
+    expect((await download.text()).length).toBe(content.length);
     await stopped;
   });
 
-  test("cuts it off when the drain timeout is over", async () => {
-    const { harness, connection } = await slowUpload(1);
+  test("does not wait for connections without a request", async () => {
+    const harness = await startHarness(createFakeRegistry, { drainTimeoutMs: 60_000 });
+    const [kept, begun] = [
+      await RawConnection.open(harness.server.port),
+      await RawConnection.open(harness.server.port),
+    ];
+    kept.send(get("/v2/"));
+    await kept.answer();
+    begun.send("GET /v2/ HTTP/1.1\r\nHo");
+    await Bun.sleep(20);
+    const startMs = performance.now();
+    await harness.server.stop();
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+    await kept.closed();
+    await begun.closed();
+  });
+
+  test.each([0, 1])("cuts it off when the drain timeout of %p ms is over", async (timeoutMs) => {
+    const { harness, connection } = await slowUpload(timeoutMs);
     await harness.server.stop();
     await connection.closed();
     await harness.server.stop();
+    expect(harness.lines.filter(({ level }) => level === "warn")).toEqual([
+      { level: "warn", message: "requests cut off by the stop: 1", fields: {} },
+    ]);
+  });
+
+  test("may be asked for again meanwhile", async () => {
+    const { harness, connection } = await slowUpload(60_000);
+    const both = [harness.server.stop(), harness.server.stop()];
+    connection.send("lo");
+    expect((await connection.answer()).status).toBe(202);
+    await Promise.all(both);
   });
 });
 

@@ -3,6 +3,7 @@
 import { Gauge, Registry } from "prom-client";
 import type { Index, RunRecord } from "../../registry/ports/index.ts";
 import type { Storage } from "../../registry/ports/storage.ts";
+import { CertificateMetrics, type ShownCertificate } from "./certificate-metrics.ts";
 import { CollectionMetrics } from "./collection-metrics.ts";
 import { timedIndex } from "./index-metrics.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
@@ -18,6 +19,7 @@ export class Metrics {
   readonly contentType: string;
   readonly #register = new Registry();
   readonly #collections: CollectionMetrics;
+  readonly #certificate: CertificateMetrics;
   readonly #indexUp: Gauge;
   #state: StateMetrics | null = null;
   #writing: Promise<string> | null = null;
@@ -26,6 +28,7 @@ export class Metrics {
     this.contentType = this.#register.contentType;
     this.requests = new RequestMetrics(this.#register);
     this.#collections = new CollectionMetrics(this.#register);
+    this.#certificate = new CertificateMetrics(this.#register);
     this.#indexUp = new Gauge({
       name: "plimsoll_index_up",
       help: "1: the index could be asked just now. 0: it could not, and what it knows is as it was.",
@@ -44,6 +47,11 @@ export class Metrics {
 
   collectionEnded(record: RunRecord): void {
     this.#collections.ended(record);
+  }
+
+  /** From now on it is told until when this one counts. */
+  showCertificate(shown: ShownCertificate): void {
+    this.#certificate.show(shown);
   }
 
   /** From now on what the index holds is told too. */
