@@ -44,7 +44,7 @@ export type Handler = (
 ) => Promise<Response>;
 
 export function createHandler(parts: HandlerParts): Handler {
-  const { env, api, common, log, logger, clock, observer, stopping } = parts;
+  const { env, api, common, log, clock, observer, stopping } = parts;
   const clients = new ClientAddresses(env.options.trustedProxies);
   return async (request, connection, isApiPath = false) => {
     const begunMs = performance.now();
@@ -53,8 +53,7 @@ export function createHandler(parts: HandlerParts): Handler {
     const { path, query } = splitTarget(request.url);
     const { address: remoteAddress, remote, caller } = clients.of(request.headers, connection.peer);
     const failed = (error: unknown, { kind }: Failure): void => {
-      tellLimit(observer, error);
-      if (kind === "fault") reportFault(logger, error, { path, "http.request.id": requestId });
+      tellFailure(parts, { error, kind }, { path, "http.request.id": requestId });
     };
     const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true && !stopping.isOn;
@@ -166,9 +165,14 @@ function mayTakeTime(method: string, path: string): boolean {
   return (method !== "GET" && method !== "HEAD") || path.includes("/uploads/");
 }
 
-function tellLimit(observer: RequestObserver | null, error: unknown): void {
+function tellFailure(
+  { observer, logger }: HandlerParts,
+  { error, kind }: { readonly error: unknown; readonly kind: Failure["kind"] },
+  fields: LogFields,
+): void {
   const limit = limitOf(error);
   if (limit !== null) observer?.refused?.(limit);
+  if (kind === "fault") reportFault(logger, error, fields);
 }
 
 function isDownload(route: Route, { method }: Request, { status }: Reply): boolean {
