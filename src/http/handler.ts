@@ -65,8 +65,7 @@ export function createHandler(parts: HandlerParts): Handler {
       if (failure?.kind === "fault") fault(outcome.error);
     } else {
       try {
-        stopping.refuseNew();
-        route = parseRoute(path, env.options.prefix);
+        route = routeOf(parts, path);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
         const call = { request, path, query, caller, grant: null };
         const asked = { call, route };
@@ -134,6 +133,12 @@ async function answerGuarded(
   nameActor(user);
   const reply = await handleV2(env, { ...call, caller: user ?? call.caller, grant }, route);
   return { reply, user };
+}
+
+/** @throws UnavailableError while the server stops. */
+function routeOf({ env, stopping }: HandlerParts, path: string): Route {
+  stopping.refuseNew();
+  return parseRoute(path, env.options.prefix);
 }
 
 function refuseWhileUnhealthy(health: HealthChecks): void {
