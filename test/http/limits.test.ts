@@ -121,6 +121,36 @@ describe("uploads at the same time", () => {
     expect(harness.refused).toEqual([]);
   });
 
+  test("whose client goes away while it waits gives its place to the next", async () => {
+    await using harness = await start("{address: {uploads: 1}}");
+    const sent = Promise.withResolvers<void>();
+    async function* slowly(): AsyncGenerator<string> {
+      yield "a";
+      await sent.promise;
+    }
+    const first = harness.go(await begin(harness), {
+      method: "PATCH",
+      body: slowly() as unknown as string,
+    });
+    await Bun.sleep(100);
+    for (let n = 0; n < 20; n++) {
+      const { pathname } = new URL(await begin(harness), harness.origin);
+      const connection = await RawConnection.open(harness.server.port);
+      connection.send(`PATCH ${pathname} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12`);
+      await Bun.sleep(20);
+      connection.destroy();
+      await Bun.sleep(20);
+    }
+    const last = harness.pushBlob("app", "last");
+    await Bun.sleep(50);
+    sent.resolve();
+    expect((await first).status).toBe(202);
+    await last;
+    expect(harness.refused).toEqual([]);
+    const gone = harness.lines.filter(({ fields }) => fields["http.response.status"] === 499);
+    expect(gone).toHaveLength(20);
+  });
+
   test("where too many wait already, a push is refused before it begins", async () => {
     await using harness = await start("{address: {uploads: 1}}");
     const sent = Promise.withResolvers<void>();

@@ -222,6 +222,30 @@ describe("uploads", () => {
     expect(limits.useOf("address", "a").isIdle(nowMs)).toBe(true);
   });
 
+  test("a user who waits for a turn of their own holds none of the address's", async () => {
+    const limits = limitsWith({ uploadsMax: 2 }, { uploadsMax: 1 });
+    const order: string[] = [];
+    const first = Promise.withResolvers<void>();
+    const upload = async (user: string, until: Promise<void>): Promise<void> => {
+      const visitor = limits.visitor("10.0.0.1");
+      visitor?.identify(user);
+      await visitor?.upload(never, async () => {
+        order.push(user);
+        await until;
+      });
+    };
+    const all = [
+      upload("alice", first.promise),
+      upload("alice", Promise.resolve()),
+      upload("bob", Promise.resolve()),
+    ];
+    await all[2];
+    expect(order).toEqual(["alice", "bob"]);
+    first.resolve();
+    await Promise.all(all);
+    expect(order).toEqual(["alice", "bob", "alice"]);
+  });
+
   test("a limit that is lifted lets all in that wait", async () => {
     const limits = limitsWith({ uploadsMax: 1 });
     const first = Promise.withResolvers<void>();

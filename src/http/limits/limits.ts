@@ -113,11 +113,15 @@ export class Visitor {
   async upload<T>(signal: () => AbortSignal, work: () => Promise<T>): Promise<T> {
     const releases: (() => void)[] = [];
     try {
-      for (const { kind } of this.#keys) {
+      // The user's turn first: who waits for it must not hold what others of the same address wait for.
+      for (const { kind } of this.#keys.toReversed()) {
         const { uploadsMax } = this.#limits.limitsOf(kind);
         if (uploadsMax === null) continue;
         const use = this.#useOf(kind);
-        if (!(await use.beginUpload(uploadsMax, signal))) throw tooManyUploads(kind, uploadsMax);
+        if (!(await use.beginUpload(uploadsMax, signal))) {
+          signal().throwIfAborted();
+          throw tooManyUploads(kind, uploadsMax);
+        }
         releases.push(() => {
           use.endUpload(this.#limits.limitsOf(kind).uploadsMax ?? Number.POSITIVE_INFINITY);
         });
