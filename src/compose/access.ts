@@ -18,6 +18,7 @@ import {
   TrustedKeys,
 } from "../auth/index.ts";
 import type { AuthConfig, Config } from "../config/index.ts";
+import { logTo } from "./log.ts";
 import type { Access } from "../http/index.ts";
 import type { Logger } from "../observability/index.ts";
 import { ownDirectory } from "../owner/owner-lock.ts";
@@ -47,7 +48,7 @@ export interface AccessParts {
  */
 export function loginsOf(parts: AccessParts): (path: string) => Logins {
   const { clock = systemClock, index } = parts;
-  const log = authLog(parts.logger);
+  const log = logTo(parts.logger);
   let last: { readonly path: string; readonly logins: Logins } | null = null;
   return (path) => {
     if (last?.path === path) return last.logins;
@@ -76,7 +77,7 @@ export function issuerKeysOf(parts: AccessParts): () => Promise<IssuerKeys> {
   let opened: Promise<IssuerKeys> | null = null;
   const open = async (): Promise<IssuerKeys> => {
     const path = tree === null ? null : join(tree.rootDirectory, ownDirectory, "issuer-keys.json");
-    const keys = new IssuerKeys(path, clock, authLog(logger));
+    const keys = new IssuerKeys(path, clock, logTo(logger));
     await keys.open();
     return keys;
   };
@@ -87,7 +88,7 @@ export function issuerKeysOf(parts: AccessParts): () => Promise<IssuerKeys> {
 export async function composeAccess(parts: AccessParts): Promise<Access | null> {
   const { config, logger, clock = systemClock } = parts;
   const { auth } = config;
-  const log = authLog(logger);
+  const log = logTo(logger);
   if (auth.kind === "none") return null;
   if (auth.kind === "token") return { controller: tokenAccess(auth, clock, log), issuer: null };
   const logins = (parts.logins ?? loginsOf(parts))(auth.path);
@@ -155,18 +156,4 @@ function tokenAccess(
     path: autoRedirectPath ?? "",
     service,
   });
-}
-
-function authLog(logger: AccessParts["logger"]): AuthLog {
-  return {
-    info: (message) => {
-      logger.info(message);
-    },
-    warn: (message) => {
-      logger.warn(message);
-    },
-    error: (message) => {
-      logger.error(message);
-    },
-  };
 }

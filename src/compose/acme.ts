@@ -1,6 +1,6 @@
 // Puts together what `http.tls.letsencrypt` says: who keeps the certificate, and the server that answers
 // the CA.
-import { logTo } from "./root.ts";
+import { logTo } from "./log.ts";
 import type { HttpConfig, LetsEncryptConfig } from "../config/index.ts";
 import { type CertificateSource, startChallengeServer } from "../http/index.ts";
 import type { Logger } from "../observability/index.ts";
@@ -29,12 +29,7 @@ export async function composeAcme(
       clock: systemClock,
       sleep,
       random: Math.random,
-      log: {
-        ...logTo(logger),
-        error: (message) => {
-          logger.error(message);
-        },
-      },
+      log: logTo(logger),
     },
     signal,
   );

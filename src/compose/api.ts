@@ -1,7 +1,8 @@
 // Puts the API together with the root that it shows: what it asks of the collector and of verify, in the
 // words of both sides.
 import packageJson from "../../package.json" with { type: "json" };
-import { logTo, type OpenRoot } from "./root.ts";
+import { type LineLog, logTo } from "./log.ts";
+import type { OpenRoot } from "./root.ts";
 import { verifyRoot } from "./verify.ts";
 import type { Config } from "../config/index.ts";
 import { CollectionRequests, type CollectOptions } from "../gc/index.ts";
@@ -100,11 +101,9 @@ function collectOptions(request: CollectionRequest, { gc }: Config): CollectOpti
   };
 }
 
-type Log = ReturnType<typeof logTo>;
-
 function verifyRequests(
   root: OpenRoot & { readonly tree: NonNullable<OpenRoot["tree"]> },
-  log: Log,
+  log: LineLog,
 ): VerifyRequests {
   return new VerifyRequests({
     clock: systemClock,

@@ -2,7 +2,8 @@
 // ends, and is begun again by other settings.
 import { type ReloadablePart, RestartableLoop } from "./reload.ts";
 import { retentionSchedule } from "./retention.ts";
-import { logTo, type OpenRoot } from "./root.ts";
+import { logTo } from "./log.ts";
+import type { OpenRoot } from "./root.ts";
 import { scrubOf } from "./verify.ts";
 import type { Config } from "../config/index.ts";
 import { scheduleOptions } from "./config-mapping.ts";

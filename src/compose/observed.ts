@@ -2,7 +2,9 @@
 // server.
 import { hostname } from "node:os";
 import packageJson from "../../package.json" with { type: "json" };
-import { logTo, type OpenRoot, type Watch } from "./root.ts";
+import { logTo } from "./log.ts";
+import type { Watch } from "./owned-root.ts";
+import type { OpenRoot } from "./root.ts";
 import type { ComposedTls } from "./tls.ts";
 import type { Config } from "../config/index.ts";
 import {

@@ -3,6 +3,7 @@
 import type { Config } from "../config/index.ts";
 import { boundsOf } from "./config-mapping.ts";
 import { pauseFor, systemTimers } from "../gc/index.ts";
+import { logTo } from "./log.ts";
 import type { Logger } from "../observability/index.ts";
 import type { Asker } from "../owner/control-socket.ts";
 import type { ApplyRetention } from "../pressure/index.ts";
@@ -159,10 +160,6 @@ export function retentionSchedule(
     timers: systemTimers,
     random: Math.random,
     agreed: (signal) => agreement.wait(signal),
-    log: {
-      warn: (message) => {
-        logger.warn(message);
-      },
-    },
+    log: logTo(logger),
   });
 }

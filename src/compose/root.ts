@@ -1,19 +1,13 @@
-// Opens a root: takes its lock, puts the parts together that work on it, and brings index and tree to
-// agree.
-import { join, resolve } from "node:path";
+// Opens a root: puts the parts together that work on it, and brings index and tree to agree.
 import { reindexProgress } from "./verify.ts";
 import type { Config } from "../config/index.ts";
 import { diskWatchOf } from "./pressure.ts";
 import { pullLogOf, retentionOf } from "./retention.ts";
 import { boundsOf, contentBounds, serviceOptions } from "./config-mapping.ts";
 import { type CollectionParts, Collector, logRun, pauseFor } from "../gc/index.ts";
-import { RenewableIndex } from "../index/renewable-index.ts";
-import { createMemoryIndex } from "../index/sqlite-index.ts";
 import type { Logger } from "../observability/index.ts";
 import type { Digest } from "../oci/index.ts";
 import type { Asker } from "../owner/control-socket.ts";
-import { ownDirectory, OwnerLock } from "../owner/owner-lock.ts";
-import { makeRootDirectory } from "../owner/root-directory.ts";
 import { adoptRoot, checkRootIdentity } from "../owner/root-identity.ts";
 import type { DiskWatch } from "../pressure/index.ts";
 import { auditTo } from "../registry/audit.ts";
@@ -26,14 +20,14 @@ import { systemClock } from "../registry/ports/clock.ts";
 import type { Index, RunRecord } from "../registry/ports/index.ts";
 import type { Storage } from "../registry/ports/storage.ts";
 import type { PullLog } from "../registry/pull-log.ts";
-import type { Reports, ServiceParts } from "../registry/services.ts";
+import type { Reports } from "../registry/services.ts";
 import { TreeFollower } from "../registry/tree-follower.ts";
 import { UploadExpiry } from "../registry/upload-expiry.ts";
 import type { Retention } from "../retention/index.ts";
-import { openIndexOrSetAside, renewalOf, suspectDamage } from "./renewal.ts";
-import { FilesystemStorage } from "../storage/filesystem/filesystem-storage.ts";
-import { MemoryStorage } from "../storage/memory.ts";
-import { Agreement, type AgreementParts } from "../takeover/agreement.ts";
+import { logTo } from "./log.ts";
+import { indexPath, own, type OwnedRoot, type Watch, watched } from "./owned-root.ts";
+import { renewalOf, suspectDamage } from "./renewal.ts";
+import { Agreement } from "../takeover/agreement.ts";
 import { TreeLook } from "../takeover/look.ts";
 import { UsageReports } from "../usage/index.ts";
 
@@ -61,86 +55,6 @@ export interface OpenRoot {
   readonly failed: Promise<Error>;
   /** Lets the tree follow the last facts, empties the log, and gives the root up. */
   close(): Promise<void>;
-}
-
-interface Owned {
-  readonly index: Index;
-  /** Null: in memory, where nobody can take it away. */
-  readonly renewable: RenewableIndex | null;
-  readonly storage: Storage;
-  readonly lock: OwnerLock | null;
-  readonly rootDirectory: string | null;
-  readonly watch?: Watch;
-}
-
-/** What is told of the work on a root: metrics and traces, if they are asked for. */
-export interface Watch {
-  timeIndex(index: Index): Index;
-  timeStorage(storage: Storage): Storage;
-  collectionEnded(record: RunRecord): void;
-  /** Does a run, so that what is done in it is known to be its; absent: nobody wants to know. */
-  readonly collecting?: NonNullable<CollectionParts["within"]>;
-  /** Likewise of the digest of what was uploaded. */
-  readonly digesting?: NonNullable<ServiceParts["digesting"]>;
-}
-
-/** Whatever works on the root from now on is watched. */
-function watched(owned: Owned, watch: Watch | undefined): Owned {
-  if (watch === undefined) return owned;
-  const { index, storage } = owned;
-  return {
-    ...owned,
-    index: watch.timeIndex(index),
-    storage: watch.timeStorage(storage),
-    watch,
-  };
-}
-
-export function rootDirectoryOf(config: Config): string | null {
-  const { driver } = config.storage;
-  return driver.kind === "filesystem" ? resolve(driver.rootDirectory) : null;
-}
-
-async function own(config: Config, logger: Logger, command: string): Promise<Owned> {
-  const rootDirectory = rootDirectoryOf(config);
-  if (rootDirectory === null) {
-    const index = createMemoryIndex({ link: () => null, blobSizeBytes: () => null });
-    await index.markComplete();
-    const storage = new MemoryStorage();
-    return { index, renewable: null, storage, lock: null, rootDirectory };
-  }
-  makeRootDirectory(rootDirectory);
-  const lock = OwnerLock.acquire(rootDirectory, command);
-  try {
-    if (lock.network !== null) {
-      logger.warn(
-        `the root is on a network file system (${lock.network}): only one host may use it at a time`,
-      );
-    }
-    const path = indexPath(config, rootDirectory);
-    const opened = await openIndexOrSetAside(path, rootDirectory, logger);
-    const renewable = new RenewableIndex(opened, { path, rootDirectory });
-    const storage = new FilesystemStorage(rootDirectory);
-    return { index: renewable.index, renewable, storage, lock, rootDirectory };
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
-}
-
-function indexPath(config: Config, rootDirectory: string): string {
-  return config.index.path ?? join(rootDirectory, ownDirectory, "index.db");
-}
-
-export function logTo(logger: Logger): AgreementParts["log"] {
-  return {
-    info: (message) => {
-      logger.info(message);
-    },
-    warn: (message) => {
-      logger.warn(message);
-    },
-  };
 }
 
 function reportsTo(logger: Logger): Reports {
@@ -192,7 +106,7 @@ interface Start extends Opening {
   readonly logger: Logger;
 }
 
-async function prepare(owned: Owned, root: OpenRoot, start: Start): Promise<void> {
+async function prepare(owned: OwnedRoot, root: OpenRoot, start: Start): Promise<void> {
   const { command, logger, signal = never } = start;
   const isRebuild = command === "reindex";
   // A rebuild believes the tree that is there; everybody else asks whether it is the right one.
@@ -239,7 +153,7 @@ function treeOf(config: Config, rootDirectory: string | null): OpenRoot["tree"] 
     : { rootDirectory, indexPath: indexPath(config, rootDirectory) };
 }
 
-function composeRoot(config: Config, logger: Logger, owned: Owned): OpenRoot {
+function composeRoot(config: Config, logger: Logger, owned: OwnedRoot): OpenRoot {
   const { index, renewable, storage, lock, rootDirectory } = owned;
   const clock = systemClock;
   const tree = treeOf(config, rootDirectory);
@@ -331,7 +245,7 @@ async function closeRoot(
   parts: Pick<OpenRoot, "agreement" | "collector" | "services" | "follower"> & {
     readonly pulls: PullLog | null;
   },
-  { index, lock }: Owned,
+  { index, lock }: OwnedRoot,
 ): Promise<void> {
   try {
     await parts.agreement.stop();

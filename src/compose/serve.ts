@@ -1,38 +1,26 @@
-// Serves a root by a configuration, and carries out commands on a root, in this process or in the one that
-// owns it. How a root is opened: root.ts.
-import { ApiServices } from "./api.ts";
-import { runTokenCommand } from "../auth/index.ts";
-import { auditRepair, auditToken } from "./audit.ts";
-import { BackgroundWork } from "./background.ts";
-import { type ComposedTls, composeTls } from "./tls.ts";
-import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./root.ts";
-import { pressureOn } from "./pressure.ts";
-import { type ReloadOutcome, Reloads, tellReload } from "./reload.ts";
-import { retentionUnderPressure, runRetention } from "./retention.ts";
-import { Settings } from "./settings.ts";
-import { reindexProgress, verifyRoot } from "./verify.ts";
+// Serves a root: everything that a running server is, begun in one order and ended in the reverse, and handed
+// another configuration when it is given one. How a root is opened: root.ts.
 import { type Config, LiveConfig, type LoadedConfig } from "../config/index.ts";
-import { httpOptions, limitsOptions } from "./config-mapping.ts";
-import { parseCollectOptions, systemTimers, tellHistory } from "../gc/index.ts";
-import { notifierOf, type Observed, observe } from "./observed.ts";
+import { systemTimers } from "../gc/index.ts";
 import { Limits, type RegistryServer, startServer } from "../http/index.ts";
 import type { Logger, Logs, LogsSettings } from "../observability/index.ts";
-import {
-  type Asker,
-  askOwner,
-  type ControlRequest,
-  type ControlServer,
-  OwnerSilentError,
-  serveControl,
-} from "../owner/control-socket.ts";
-import { refuseIfOwned, RootOwnedError } from "../owner/owner-lock.ts";
-import { requestProblem } from "../owner/request-problem.ts";
-import { becomeDirectoryOwner } from "../owner/root-user.ts";
+import { type ControlServer, serveControl } from "../owner/control-socket.ts";
+import { refuseIfOwned } from "../owner/owner-lock.ts";
 import { systemClock } from "../registry/ports/clock.ts";
-import { runDelete, runRestore, tellDeletions } from "../registry/undo-commands.ts";
-import { tellUsage, UsageRecorder } from "../usage/index.ts";
-
-export { rootDirectoryOf } from "./root.ts";
+import { UsageRecorder } from "../usage/index.ts";
+import { ApiServices } from "./api.ts";
+import { BackgroundWork } from "./background.ts";
+import { runCommand } from "./commands.ts";
+import { httpOptions, limitsOptions } from "./config-mapping.ts";
+import { logTo } from "./log.ts";
+import { notifierOf, type Observed, observe } from "./observed.ts";
+import { rootDirectoryOf } from "./owned-root.ts";
+import { pressureOn } from "./pressure.ts";
+import { type ReloadOutcome, Reloads, tellReload } from "./reload.ts";
+import { retentionUnderPressure } from "./retention.ts";
+import { type OpenRoot, openRoot } from "./root.ts";
+import { Settings } from "./settings.ts";
+import { type ComposedTls, composeTls } from "./tls.ts";
 
 export interface Serving {
   readonly address: string;
@@ -207,143 +195,6 @@ function controlOf(root: OpenRoot, reloads: Reloads): ControlServer | null {
       ? tellReload(reloads, asker)
       : runCommand({ root, isRunning: true }, request, asker),
   );
-}
-
-/** A command on a root, as plain data: it may be carried out by another process. */
-export type RootRequest = ControlRequest;
-
-interface Running {
-  /** Served by this process (`isRunning`), or opened for this command. */
-  readonly root: OpenRoot;
-  readonly isRunning: boolean;
-}
-
-async function runCommand(running: Running, request: RootRequest, asker: Asker): Promise<number> {
-  try {
-    return await carryOut(running, request, asker);
-  } catch (error) {
-    throw requestProblem(request.command, error);
-  }
-}
-
-async function carryOut(
-  { root, isRunning }: Running,
-  request: RootRequest,
-  asker: Asker,
-): Promise<number> {
-  switch (request.command) {
-    case "garbage-collect": {
-      await root.agreement.wait(asker.signal);
-      const options = parseCollectOptions(request.options);
-      const report = await root.collector.collect(options, asker.tell, asker.signal);
-      return report.ok ? 0 : 1;
-    }
-    case "delete":
-      await root.agreement.wait(asker.signal);
-      return await runDelete(root.services.deletions, request.options, asker);
-    case "restore":
-      await root.agreement.wait(asker.signal);
-      return await runRestore(root.services.restores, request.options, asker);
-    case "restore-list":
-      return await tellDeletions(root.services.deletions, request.options, asker);
-    case "garbage-collect-history":
-      return await tellHistory(root.index, request.options, asker);
-    case "usage":
-      return await tellUsage(root.usage, request.options, asker);
-    case "verify":
-      if (isRunning) await root.agreement.wait(asker.signal);
-      if (root.tree === null) return 0;
-      auditRepair(root.logger, request.options);
-      return await verifyRoot(
-        { ...root, tree: root.tree, clock: systemClock, isAlone: !isRunning },
-        request.options,
-        asker,
-      );
-    case "retention-preview":
-    case "retention-apply": {
-      const what = request.command === "retention-apply" ? "apply" : "preview";
-      return await runRetention(root, { what, options: request.options }, asker);
-    }
-    case "token":
-      return await runTokenCommand(
-        { index: root.index, nowMs: systemClock.now() },
-        request.options,
-        async (event) => {
-          auditToken(root.logger, request.options, event);
-          await asker.tell(event);
-        },
-      );
-    case "reindex":
-      await root.agreement.compareAgain(
-        asker.signal,
-        await reindexProgress(root.index, { options: request.options, tell: asker.tell }),
-      );
-      return 0;
-    default:
-      throw new Error(
-        `the process that owns the root does not know the command ${request.command}; is it an older one?`,
-      );
-  }
-}
-
-/** An owner that is starting or stopping is asked again for this long. */
-const ownerSilentMsMax = 10_000;
-const ownerRetryMs = 200;
-
-/** Runs a command in this process, which owns the root meanwhile, or in the one that owns it already. */
-export async function runOnRoot(
-  config: Config,
-  logger: Logger,
-  work: Asker & { readonly request: RootRequest },
-): Promise<number> {
-  const rootDirectory = rootDirectoryOf(config);
-  if (rootDirectory === null) {
-    throw new Error(
-      "storage.inmemory: there is nothing to work on outside the server's own process",
-    );
-  }
-  becomeDirectoryOwner(rootDirectory);
-  const { request } = work;
-  const giveUpMs = Date.now() + ownerSilentMsMax;
-  for (;;) {
-    try {
-      const { signal, tell } = work;
-      const asked = { options: request.options, tell };
-      const root = await openRoot(config, logger, { command: request.command, signal, asked });
-      try {
-        // Built again when it was opened: there is nothing left to do.
-        if (request.command === "reindex") return 0;
-        return await runCommand({ root, isRunning: false }, request, work);
-      } finally {
-        await root.close();
-      }
-    } catch (error) {
-      if (!(error instanceof RootOwnedError)) throw error;
-    }
-    try {
-      return await askOwner(rootDirectory, request, work);
-    } catch (error) {
-      if (!(error instanceof OwnerSilentError) || Date.now() > giveUpMs) throw error;
-      await Bun.sleep(ownerRetryMs);
-    }
-  }
-}
-
-/** Has the server that owns the root take its configuration anew. @returns the exit code */
-export async function askToReload(config: Config, asker: Asker): Promise<number> {
-  const rootDirectory = rootDirectoryOf(config);
-  if (rootDirectory === null) {
-    throw new Error("storage.inmemory: there is no socket to ask the server over; send it SIGHUP");
-  }
-  try {
-    return await askOwner(rootDirectory, { command: "reload", options: {} }, asker);
-  } catch (error) {
-    if (!(error instanceof OwnerSilentError)) throw error;
-    throw new Error(
-      `no server answers for ${rootDirectory}: none runs, or it is starting or stopping`,
-      { cause: error },
-    );
-  }
 }
 
 function usageRecorder({ index }: OpenRoot, logger: Logger): UsageRecorder {

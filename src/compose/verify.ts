@@ -2,6 +2,7 @@
 // on, what is told.
 import type { Config } from "../config/index.ts";
 import type { Logger } from "../observability/index.ts";
+import { logTo } from "./log.ts";
 import type { Asker } from "../owner/control-socket.ts";
 import type { DigestLocks } from "../registry/keyed-locks.ts";
 import type { Clock } from "../registry/ports/clock.ts";
@@ -153,17 +154,7 @@ export function scrubOf(
     ...root,
     repair: { quarantine: (digest) => quarantine.check(digest) },
     sleep: sleepUnless,
-    log: {
-      info: (message) => {
-        logger.info(message);
-      },
-      warn: (message) => {
-        logger.warn(message);
-      },
-      error: (message) => {
-        logger.error(message);
-      },
-    },
+    log: logTo(logger),
     options: scrub,
   });
 }
