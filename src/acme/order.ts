@@ -8,7 +8,7 @@ const orderMsMax = 10 * 60_000;
 
 export interface OrderHandlers {
   readonly keepAccountKey: (key: string) => Promise<void>;
-  /** From when this resolves, whoever asks for the token gets the answer. */
+  /** From when this returns, whoever asks for the token gets the answer. */
   readonly challenge: (token: string, answer: string) => void;
 }
 

@@ -1,13 +1,14 @@
 // Every default of the configuration, in one place, each with its source.
 // Classic: docs/content/about/configuration.md of distribution 3.x unless another is named.
 import { manifestBoundsMax, manifestBytesMax } from "../oci/index.ts";
-import type { ClientLimitsConfig, LimitsConfig } from "./config.ts";
 import type {
+  ClientLimitsConfig,
   Config,
   GcConfig,
   HttpConfig,
   IndexConfig,
   LetsEncryptConfig,
+  LimitsConfig,
   LogConfig,
   TlsConfig,
 } from "./config.ts";

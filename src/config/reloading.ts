@@ -88,14 +88,11 @@ export class LiveConfig {
 
   constructor(config: Config) {
     this.#current = config;
-    const now = (): Config => this.#current;
-    const view = Object.fromEntries(
-      Object.keys(config).map((section) => [section, { enumerable: true, get: getter(section) }]),
-    );
-    function getter(section: string) {
-      return () => now()[section as keyof Config];
-    }
-    this.view = Object.defineProperties({}, view) as Config;
+    const sections = Object.keys(config) as (keyof Config)[];
+    const getters = sections.map((section) => {
+      return [section, { enumerable: true, get: () => this.#current[section] }];
+    });
+    this.view = Object.defineProperties({}, Object.fromEntries(getters)) as Config;
   }
 
   get current(): Config {

@@ -1,5 +1,5 @@
 // What TLS needs, and from where it comes: certificates and the CAs of clients may change while the
-// server runs (listen-tls.ts), the rest is said once. Knows no files: file-source.ts reads them, and
+// server runs (tls-listener.ts), the rest is said once. Knows no files: file-source.ts reads them, and
 // an ACME client is a source as well.
 
 /** What may change while the server runs. */

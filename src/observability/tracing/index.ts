@@ -1,6 +1,7 @@
 // OpenTelemetry traces: one span a request, a child of the caller's where it sends `traceparent`, and one
 // a collection; below each what waited for the index and for the disk (ledger.ts). Spans are made when the
-// work is over, since only then it is known what it was. Endpoint, headers, sampling and batches are as OpenTelemetry's variables say. Loaded only when traces are sent.
+// work is over, since only then it is known what it was. Endpoint, headers, sampling and batches are as
+// OpenTelemetry's variables say. Loaded only when traces are sent.
 import {
   diag,
   DiagLogLevel,

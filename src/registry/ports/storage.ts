@@ -1,7 +1,7 @@
 // The port to the bytes: paths and their contents, nothing of repositories.
 // A path begins with "/" and is relative to the root, as storage/layout.ts draws it
 // (e.g. "/docker/registry/v2/blobs/sha256/ab/ab…/data"). Drivers refuse a path with "." or ".." parts.
-// One contract suite (test/contract/storage.ts) holds for every driver.
+// One contract suite (test/contract/storage.test.ts and its neighbours) holds for every driver.
 
 /** What a file is now. */
 export interface FileStat {
