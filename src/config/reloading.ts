@@ -88,11 +88,11 @@ export class LiveConfig {
 
   constructor(config: Config) {
     this.#current = config;
-    const sections = Object.keys(config) as (keyof Config)[];
-    const getters = sections.map((section) => {
-      return [section, { enumerable: true, get: () => this.#current[section] }];
-    });
-    this.view = Object.defineProperties({}, Object.fromEntries(getters)) as Config;
+    const getters: PropertyDescriptorMap = {};
+    for (const section of Object.keys(config) as (keyof Config)[]) {
+      getters[section] = { enumerable: true, get: () => this.#current[section] };
+    }
+    this.view = Object.defineProperties({}, getters) as Config;
   }
 
   get current(): Config {

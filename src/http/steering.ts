@@ -22,7 +22,10 @@ const libraries = [
 ] as const;
 
 export interface Steering {
-  /** Opens a listener, and finds out which descriptor it has; null: it cannot be told. */
+  /**
+   * Opens a listener, and finds out which descriptor it has; null: it cannot be told.
+   * @throws what `listen` throws, or before it is called: a listener that is open is always handed out.
+   */
   open<T>(listen: () => T): { readonly listener: T; readonly descriptor: number | null };
   /** Whether all new connections go to the listener at this place of the group from now on. */
   toPlace(descriptor: number, place: number): boolean;
@@ -37,7 +40,7 @@ export async function openSteering(): Promise<Steering | null> {
     open: (listen) => {
       const before = new Set(sockets());
       const listener = listen();
-      const found = sockets().filter((fd) => !before.has(fd) && calls.isListening(fd));
+      const found = newSockets(before).filter((fd) => calls.isListening(fd));
       const [descriptor = null] = found;
       return { listener, descriptor: found.length === 1 ? descriptor : null };
     },
@@ -77,6 +80,15 @@ async function openCalls() {
     }
   }
   return null;
+}
+
+function newSockets(before: ReadonlySet<number>): number[] {
+  try {
+    return sockets().filter((fd) => !before.has(fd));
+  } catch {
+    // The listener has taken the last descriptor, and looking takes one too.
+    return [];
+  }
 }
 
 function sockets(): number[] {
