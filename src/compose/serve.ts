@@ -44,12 +44,7 @@ export interface ServeOptions {
 }
 
 /** Serves by a configuration, and by others that it is given while it runs. */
-export async function serve(
-  config: Config,
-  logs: Logs,
-  options: AbortSignal | ServeOptions,
-): Promise<Serving> {
-  const more = options instanceof AbortSignal ? unloadable(options, config) : options;
+export async function serve(config: Config, logs: Logs, options: ServeOptions): Promise<Serving> {
   const live = new LiveConfig(config);
   const observed = await observe(config, logs.logger).catch((error: unknown) => {
     // Of a second server on the same root both addresses are taken: that it is one says more.
@@ -60,9 +55,9 @@ export async function serve(
   let tls: ComposedTls | null = null;
   try {
     // Before the root, which may take long to open.
-    tls = await composeTls(config.http, { logger: logs.logger, signal: more.signal });
+    tls = await composeTls(config.http, { logger: logs.logger, signal: options.signal });
     if (tls !== null) observed.certified(tls);
-    const serving = await serveObserved({ ...more, live, logs, observed, tls });
+    const serving = await serveObserved({ ...options, live, logs, observed, tls });
     const stop = async (): Promise<void> => {
       const closed = tls?.close();
       await serving.stop();
@@ -74,15 +69,6 @@ export async function serve(
     await observed.stop();
     throw error;
   }
-}
-
-/** Always the same configuration. */
-function unloadable(signal: AbortSignal, config: Config): ServeOptions {
-  return {
-    signal,
-    load: () => ({ config, warnings: [], path: "" }),
-    setLogs: () => undefined,
-  };
 }
 
 interface Start extends ServeOptions {

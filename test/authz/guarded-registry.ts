@@ -7,6 +7,7 @@ import { runOnRoot, serve } from "../../src/compose/index.ts";
 import { type Config, loadConfig } from "../../src/config/index.ts";
 import type { Logger } from "../../src/observability/index.ts";
 import type { Ask } from "./content.ts";
+import { unchanging } from "../support/unchanging.ts";
 
 export const users = ["ann", "ben", "dan", "ada", "gus", "zoe"] as const;
 
@@ -53,7 +54,8 @@ export async function open(place: Place, yaml: string): Promise<Open> {
     accessLog: { write: () => undefined },
     flush: () => Promise.resolve(),
   };
-  const serving = await serve(configOf(place, yaml), logs, new AbortController().signal);
+  const config = configOf(place, yaml);
+  const serving = await serve(config, logs, unchanging(config));
   const origin = `http://${serving.address}`;
   return {
     origin,

@@ -7,6 +7,7 @@ import type { TreeProblem } from "../../src/registry/ports/index.ts";
 import type { VerifyEvent } from "../../src/takeover/verify-events.ts";
 import { configText } from "../fixtures/classic-tree.ts";
 import { PushClient } from "../support/push-client.ts";
+import { unchanging } from "../support/unchanging.ts";
 
 const silent: Logger = {
   error: () => undefined,
@@ -56,7 +57,7 @@ export class OurSide {
   }
 
   async serve(): Promise<{ readonly http: PushClient; readonly serving: Serving }> {
-    const serving = await serve(this.#config, logs, forever);
+    const serving = await serve(this.#config, logs, unchanging(this.#config, forever));
     return { http: new PushClient(`http://${serving.address}`), serving };
   }
 

@@ -10,6 +10,7 @@ import { ServingReadiness } from "../../src/http/index.ts";
 import { silentLogger } from "../../src/observability/logger.ts";
 import { rejection } from "../http/harness.ts";
 import { sampleOf, silentLogs, startServed } from "./served.ts";
+import { unchanging } from "../support/unchanging.ts";
 
 async function told(url: string, init?: RequestInit): Promise<[number, string]> {
   const response = await fetch(url, init);
@@ -140,11 +141,13 @@ describe("a start", () => {
     const taken = { ...config.http.debug, listen } as Config["http"]["debug"];
     const second = { ...config, http: { ...config.http, debug: taken } };
     const { signal } = new AbortController();
-    expect(await rejection(serve(second, silentLogs, signal))).toContain("is in use by");
+    expect(await rejection(serve(second, silentLogs, unchanging(second, signal)))).toContain(
+      "is in use by",
+    );
     const root = join(served.root, "elsewhere");
     const storage = { ...config.storage, driver: { kind: "filesystem", rootDirectory: root } };
     const other = { ...second, storage: storage as Config["storage"] };
-    const failure = await rejection(serve(other, silentLogs, signal));
+    const failure = await rejection(serve(other, silentLogs, unchanging(other, signal)));
     expect(failure).toContain(`cannot listen on ${address}`);
   });
 });

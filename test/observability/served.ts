@@ -7,6 +7,7 @@ import { type Serving, serve } from "../../src/compose/index.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import type { Logs } from "../../src/observability/index.ts";
 import { silentLogger } from "../../src/observability/logger.ts";
+import { unchanging } from "../support/unchanging.ts";
 
 export interface Served extends AsyncDisposable {
   readonly serving: Serving;
@@ -48,7 +49,7 @@ ${more}
 `,
   );
   const { config } = loadConfig({ path, env: {} });
-  const serving = await serve(config, options.logs ?? silentLogs, new AbortController().signal);
+  const serving = await serve(config, options.logs ?? silentLogs, unchanging(config));
   const debugOrigin = `http://${serving.debugAddress}`;
   return {
     serving,

@@ -8,6 +8,7 @@ import { type Serving, serve } from "../../../src/compose/index.ts";
 import { loadConfig } from "../../../src/config/index.ts";
 import type { Logger } from "../../../src/observability/index.ts";
 import { operations } from "../../../src/http/api/operations/index.ts";
+import { unchanging } from "../../support/unchanging.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "plimsoll-api-access-"));
 const lines: { message: string; fields: Readonly<Record<string, unknown>> }[] = [];
@@ -52,7 +53,7 @@ beforeAll(async () => {
     accessLog: { write: () => undefined },
     flush: () => Promise.resolve(),
   };
-  serving = await serve(config, logs, new AbortController().signal);
+  serving = await serve(config, logs, unchanging(config));
   origin = `http://${serving.address}`;
   for (const name of ["public/app", "team-a/app", "team-b/app", "other/app"]) await push(name);
 });

@@ -9,6 +9,7 @@ import type { LogFields } from "../../../src/http/index.ts";
 import type { Logger } from "../../../src/observability/index.ts";
 import { PushClient } from "../../support/push-client.ts";
 import { Description, type OpenApi } from "./described.ts";
+import { unchanging } from "../../support/unchanging.ts";
 
 export interface LoggedLine {
   readonly level: string;
@@ -56,7 +57,7 @@ export async function startServed(options: ServedOptions = {}): Promise<Served> 
     accessLog: { write: () => undefined },
     flush: () => Promise.resolve(),
   };
-  const serving = await serve(config, logs, new AbortController().signal);
+  const serving = await serve(config, logs, unchanging(config));
   const origin = `http://${serving.address}`;
   const base = `${origin}${options.prefix ?? "/"}api/v1`;
   const description = new Description(
