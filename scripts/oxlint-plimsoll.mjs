@@ -14,10 +14,10 @@ const projectDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
  * "type" and one of these for type imports only.
  * @type {Readonly<Record<string, readonly string[]>>}
  */
-const allowed = {
+export const allowed = {
   "src/main.ts": ["src/cli"],
   "src/compose": ["src"],
-  "src/watched-files.ts": ["src/registry/ports"],
+  "src/watched-files.ts": ["type src/registry/ports"],
   "src/cli": [
     "src/compose/index.ts",
     "src/oci",
