@@ -1,5 +1,6 @@
 // Puts the watch over the storage's load together, and what makes room. A part of compose.ts: it knows
 // every room too, and decides nothing that a room could decide.
+import type { ReloadablePart } from "./compose-reload.ts";
 import type { Config } from "./config/index.ts";
 import { uploadAgeMs } from "./config-mapping.ts";
 import { type Collector, pauseFor, systemTimers } from "./gc/index.ts";
@@ -73,7 +74,7 @@ export function pressureOn(
   root: PressureRoot,
   config: Config,
   parts: { readonly log: Log; readonly applyRetention: () => ApplyRetention | null },
-): { start(): Promise<void>; stop(): Promise<void> } {
+): { start(): Promise<void>; stop(): Promise<void>; readonly part: ReloadablePart } {
   const { watch } = root;
   const relief = watch === null ? null : reliefOf({ ...root, watch }, config, parts);
   return {
@@ -83,6 +84,13 @@ export function pressureOn(
     stop: async () => {
       await watch?.stop();
       await relief?.stop();
+    },
+    part: {
+      // What it gives up is given up by these.
+      keys: ["gc", "retention", "immutable"],
+      prepare: () => async () => {
+        await relief?.settingsChanged();
+      },
     },
   };
 }
