@@ -5,6 +5,7 @@
 import { CollectionStop, type CollectOptions, type Collector, policyOf } from "../gc/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { DiskUse } from "../registry/ports/disk-space.ts";
+import { forNobody } from "../registry/ports/request-origin.ts";
 import type { CollectionIndex, ComparisonIndex } from "../registry/ports/index.ts";
 import type { Mark } from "./marks.ts";
 import { percentText } from "./marks.ts";
@@ -81,7 +82,8 @@ export class Relief {
     if (this.#isBefore(this.#notBeforeMs)) return;
     this.#ended = new AbortController();
     const signal = AbortSignal.any([this.#stopped.signal, this.#ended.signal]);
-    this.#running = this.#run(signal).finally(() => {
+    // A push may have had it measured: what goes now does not go on its account.
+    this.#running = forNobody(() => this.#run(signal)).finally(() => {
       this.#running = null;
     });
   }
