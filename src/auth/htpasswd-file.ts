@@ -64,6 +64,17 @@ export class HtpasswdFile {
   }
 }
 
+/** Why nobody could log in by a file that is there for it; null: it can be used. */
+export function htpasswdProblem(path: string): string | null {
+  try {
+    const { hashes, unusableLines } = parseHtpasswd(readWatched(path, fileBytesMax));
+    const isOdd = hashes.size === 0 && unusableLines.length > 0;
+    return isOdd ? "none of its lines is user:hash with a bcrypt hash" : null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

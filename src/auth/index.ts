@@ -7,7 +7,7 @@ export {
   readHtpasswd,
   removeUser,
 } from "./htpasswd-edit.ts";
-export { type AuthLog, HtpasswdFile } from "./htpasswd-file.ts";
+export { type AuthLog, HtpasswdFile, htpasswdProblem } from "./htpasswd-file.ts";
 export { issuerAlgorithm, IssuerKeys } from "./issuer-keys.ts";
 export { OwnIssuer } from "./own-issuer.ts";
 export { Logins, PasswordAccess } from "./password-access.ts";

@@ -60,8 +60,8 @@ export class ApiServices {
   }
 
   /** Ends a run of retention that was asked for under other rules. */
-  rulesChanged(): void {
-    this.#retention.stopRun(new Error("the rules have changed; ask again"));
+  async rulesChanged(): Promise<void> {
+    await this.#retention.rulesChanged();
   }
 
   /** Ends what was asked for over the API. */

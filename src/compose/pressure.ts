@@ -9,6 +9,7 @@ import type { Index } from "../registry/ports/index.ts";
 import type { Storage } from "../registry/ports/storage.ts";
 import { FileSystemSpace } from "../storage/filesystem/file-system-space.ts";
 import type { Agreement } from "../takeover/agreement.ts";
+import type { ReloadablePart } from "./reload.ts";
 
 interface Log {
   readonly info: (message: string) => void;
@@ -72,7 +73,7 @@ export function pressureOn(
   root: PressureRoot,
   config: Config,
   parts: { readonly log: Log; readonly applyRetention: () => ApplyRetention | null },
-): { start(): Promise<void>; stop(): Promise<void> } {
+): { start(): Promise<void>; stop(): Promise<void>; readonly part: ReloadablePart } {
   const { watch } = root;
   const relief = watch === null ? null : reliefOf({ ...root, watch }, config, parts);
   return {
@@ -82,6 +83,13 @@ export function pressureOn(
     stop: async () => {
       await watch?.stop();
       await relief?.stop();
+    },
+    part: {
+      // What it gives up is given up by these.
+      keys: ["gc", "retention", "immutable"],
+      prepare: () => async () => {
+        await relief?.settingsChanged();
+      },
     },
   };
 }

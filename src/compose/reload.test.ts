@@ -92,11 +92,11 @@ describe("Reloads", () => {
       { keys: ["gc"], prepare: () => () => Promise.reject(new Error("odd")) },
       { keys: ["gc"], prepare: () => () => void did.push("other") },
     ];
-    const { reloads } = world(parts, () => load("gc: {interval: 2m}"));
-    expect(await reloads.reload()).toMatchObject({
-      ok: false,
-      problem: "it was applied, but something could not be begun again: odd",
-    });
+    const { reloads, said } = world(parts, () => load("gc: {interval: 2m}"));
+    expect(await reloads.reload()).toMatchObject({ ok: false, isApplied: true, problem: "odd" });
+    expect(said).toEqual([
+      "the configuration was reloaded, but something could not be begun again by it; restart the registry: odd",
+    ]);
     expect(did).toEqual(["other"]);
   });
 });

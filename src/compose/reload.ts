@@ -2,7 +2,7 @@
 // everything that may fail is made before anything is switched, and then all of it is switched in one turn.
 // What works by itself, and may have something under way, is stopped between two of its steps and begun
 // again by the new settings. What can be changed: config/reloading.ts. Documentation: docs/operating.md.
-import { closeSync, openSync } from "node:fs";
+import { htpasswdProblem } from "../auth/index.ts";
 import {
   changedKeys,
   type Config,
@@ -34,7 +34,13 @@ export type ReloadOutcome =
       readonly needsRestart: readonly string[];
       readonly warnings: readonly string[];
     }
-  | { readonly ok: false; readonly problem: string; readonly warnings: readonly string[] };
+  | {
+      readonly ok: false;
+      /** It is what runs now all the same: something that works by itself could not be begun again. */
+      readonly isApplied?: true;
+      readonly problem: string;
+      readonly warnings: readonly string[];
+    };
 
 export interface ReloadsParts {
   readonly live: LiveConfig;
@@ -98,7 +104,7 @@ export class Reloads {
     const failures = (await Promise.allSettled(begun)).filter((one) => one.status === "rejected");
     if (failures.length > 0) {
       const why = failures.map(({ reason }) => messageOf(reason)).join("; ");
-      return refused(`it was applied, but something could not be begun again: ${why}`, warnings);
+      return { ok: false, isApplied: true, problem: why, warnings };
     }
     return { ok: true, applied, needsRestart: changedKeys(next, config), warnings };
   }
@@ -117,8 +123,12 @@ interface ReloadLine {
 function reloadLines(outcome: ReloadOutcome): readonly ReloadLine[] {
   const warnings = outcome.warnings.map((text) => ({ level: "warn", text }) as const);
   if (!outcome.ok) {
-    const text = `the configuration was not reloaded, and what it was stays: ${outcome.problem}`;
-    return [...warnings, { level: "error", text }];
+    const { isApplied, problem } = outcome;
+    const what =
+      isApplied === true
+        ? "the configuration was reloaded, but something could not be begun again by it; restart the registry"
+        : "the configuration was not reloaded, and what it was stays";
+    return [...warnings, { level: "error", text: `${what}: ${problem}` }];
   }
   const { applied, needsRestart } = outcome;
   const text =
@@ -193,21 +203,17 @@ export function reloadableLogs(setLogs: (settings: LogsSettings) => void): Reloa
 
 /**
  * At a start a file of passwords that is not there lets nobody in until it is. To a registry that runs, it
- * would do so in the middle of the day: a new path has to be one that can be read.
+ * would do so in the middle of the day: a new path has to be one that can be used. An empty file can: those
+ * who have robot tokens log in without it.
  * @throws Error naming the key
  */
 export function checkPasswordFile(running: Config, next: Config): void {
   if (next.auth.kind !== "htpasswd") return;
   const { path } = next.auth;
   if (running.auth.kind === "htpasswd" && running.auth.path === path) return;
-  try {
-    closeSync(openSync(path, "r"));
-  } catch (cause) {
-    throw new Error(
-      `auth.htpasswd.path: ${path} cannot be read, so nobody could log in: ${messageOf(cause)}`,
-      { cause },
-    );
-  }
+  const problem = htpasswdProblem(path);
+  if (problem === null) return;
+  throw new Error(`auth.htpasswd.path: nobody could log in by ${path}: ${problem}`);
 }
 
 function isOneOf(key: string, sections: readonly string[]): boolean {

@@ -110,7 +110,7 @@ async function serveObserved(start: Start): Promise<Omit<Serving, "isEncrypted">
     const { address } = server;
     await root.agreement.begin();
     root.announce(address);
-    const parts = [...settings.partsOf(server, limits), ...background.parts];
+    const parts = [...settings.partsOf(server, limits), ...background.parts, pressure.part];
     const lookAtFiles = (): void => start.tls?.readAgain();
     const reloads = new Reloads({ live, load, logger, parts, lookAtFiles });
     const control = controlOf(root, reloads);

@@ -80,8 +80,8 @@ export class Settings {
       {
         // Somebody asked for it under rules that are no longer true.
         keys: ["retention", "immutable"],
-        prepare: () => () => {
-          api.rulesChanged();
+        prepare: () => async () => {
+          await api.rulesChanged();
         },
       },
     ];

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { HealthConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
-import { duration, flag, natural, scalar } from "./value-schemas.ts";
+import { duration, flag, natural, scalar, sentHeaders, serverUrl } from "./value-schemas.ts";
 
 /** As the classic does, 0 takes the default. */
 const checkInterval = duration
@@ -11,10 +11,7 @@ const checkInterval = duration
 
 const filePath = scalar("the path of a file", (value) => (value === "" ? undefined : value));
 
-const uri = scalar("a URL such as http://127.0.0.1:8080/health", (value) => {
-  const url = URL.parse(value);
-  return url !== null && /^https?:$/.test(url.protocol) ? value : undefined;
-});
+const uri = serverUrl("http://127.0.0.1:8080/health");
 
 const statusCode = scalar("an HTTP status such as 200", (value) => {
   if (value === "0") return defaultStatus;
@@ -26,15 +23,6 @@ const hostAndPort = scalar("host:port, such as db.example.com:5432", (value) => 
   const port = Number(/^(?:[^\s:[\]/]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(value)?.[1]);
   return port >= 1 && port <= 65_535 ? value : undefined;
 });
-
-const headerValues = z.preprocess(
-  (raw) => (typeof raw === "string" ? [raw] : raw),
-  z.array(scalar("a text without line breaks", (value) => noBreaks(value))),
-);
-
-function noBreaks(value: string): string | undefined {
-  return /[\r\n\0]/.test(value) ? undefined : value;
-}
 
 const timeout = duration.default(0);
 const threshold = natural.default(defaults.storageHealth.threshold);
@@ -51,7 +39,7 @@ const fileCheck = z
 const httpCheck = z
   .strictObject({
     uri,
-    headers: z.record(z.string(), headerValues).default({}),
+    headers: sentHeaders.default({}),
     statuscode: statusCode.default(defaultStatus),
     timeout,
     interval: checkInterval,

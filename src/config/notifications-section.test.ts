@@ -115,3 +115,37 @@ describe("notifications", () => {
     expect(warnings.join()).toContain("colour");
   });
 });
+
+describe("what cannot be sent is refused, and no secret is shown", () => {
+  test.each([
+    ["a scheme that is wrong", 'url: "htp://user:s3cret@h/"'],
+    ["no scheme", 'url: "user:s3cret@h/x"'],
+    ["a slash in a password", 'url: "http://user:s3/s3cret@h/"'],
+    ["an at sign in a password", 'url: "htp://user:pw@s3cret@h/"'],
+    ["a parameter", 'url: "htp://h/?key=s3cret"'],
+    ["a percent sign that stands for itself", 'url: "http://u%:s3cret@h/"'],
+    ["a header of two lines", 'url: "http://h/", headers: {X-Hook: ["s3cret\\nx"]}'],
+    ["a header that is no text", 'url: "http://h/", headers: {X-Hook: {a: s3cret}}'],
+    ["a header of letters that none can have", 'url: "http://h/", headers: {X-Hook: ["s3cret☃"]}'],
+    ["a header whose name is none", 'url: "http://h/", headers: {"X Hook": s3cret}'],
+  ])("%s", (_what, endpoint) => {
+    const problem = problemOf(`notifications: {endpoints: [{name: a, ${endpoint}}]}`);
+    expect(problem).toMatch(/^line 3: notifications\.endpoints\.0\.(?:url|headers).* is not valid/);
+    expect(problem).not.toContain("s3cret");
+  });
+
+  test("neither where a whole list is wrong", () => {
+    const endpoint = '{name: a, url: "http://u:s3cret@h/", headers: {X-Hook: s3cret}}';
+    for (const endpoints of [`[${endpoint}, ${endpoint}]`, endpoint]) {
+      const problem = problemOf(`notifications: {endpoints: ${endpoints}}`);
+      expect(problem).toContain("notifications.endpoints");
+      expect(problem).not.toContain("s3cret");
+    }
+  });
+
+  test("nor of a check of health, nor in what is printed", () => {
+    const check = (uri: string): string => `health: {http: [{uri: "${uri}"}]}`;
+    expect(problemOf(check("htp://u:s3cret@h/"))).not.toContain("s3cret");
+    expect(renderConfig(load(check("http://u:p@s3cret@h/")).config)).not.toContain("s3cret");
+  });
+});

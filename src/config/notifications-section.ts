@@ -2,23 +2,13 @@
 import { z } from "zod";
 import type { EndpointConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
-import { parseFlag } from "./value-schemas.ts";
+import { parseFlag, sentHeaders, serverUrl } from "./value-schemas.ts";
 import { duration, flag, natural, oneOf, scalar, text } from "./value-schemas.ts";
 
 const { endpoint: endpointDefaults } = defaults.notifications;
 
 const name = scalar("a name", (value) => (value === "" ? undefined : value));
-const url = scalar("a URL such as https://hooks.example.com/registry", (value) => {
-  const parsed = URL.parse(value);
-  return parsed !== null && /^https?:$/.test(parsed.protocol) ? value : undefined;
-});
-
-const headerValues = z.preprocess(
-  (raw) => (typeof raw === "string" ? [raw] : raw),
-  z.array(
-    scalar("a text without line breaks", (value) => (/[\r\n\0]/.test(value) ? undefined : value)),
-  ),
-);
+const url = serverUrl("https://hooks.example.com/registry");
 
 const ownAction = oneOf("restore", "collect", "retain");
 const action = oneOf("push", "pull", "mount", "delete", "restore", "collect", "retain");
@@ -29,7 +19,7 @@ const mediaType = scalar(`one of ${endpointDefaults.mediaTypes.join(", ")}`, (va
 const fields = {
   name,
   url,
-  headers: z.record(z.string(), headerValues).default({}),
+  headers: sentHeaders.default({}),
   timeout: duration.default(0),
   threshold: natural.default(0),
   backoff: duration.default(0),

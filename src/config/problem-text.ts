@@ -1,7 +1,7 @@
 // The words in which a wrong or unknown key is reported: key, value, what was expected.
 // Never shows the value of a secret.
 import type { z } from "zod";
-import { isSecretKey } from "./secrets.ts";
+import { isSecretKey, maskLogin } from "./secrets.ts";
 import { dotted, isRawMap, rawAt } from "./raw-tree.ts";
 import type { RawMap, RawPath, RawValue } from "./raw-tree.ts";
 
@@ -30,10 +30,18 @@ function expectation(issue: z.core.$ZodIssue): string {
 export function maskedText(path: RawPath, raw: RawValue): string {
   // The names of the kinds of access (auth.token, auth.htpasswd) say nothing of what is below them.
   const named = path[0] === "auth" ? path.slice(2) : path;
-  if (named.some((key) => isSecretKey(String(key)))) return "(a secret)";
+  // Sent to somebody else's server: any header may be what it knows us by.
+  const isOurs = path[0] !== "notifications" && path[0] !== "health";
+  const isSecret = (key: string): boolean => isSecretKey(key) || (key === "headers" && !isOurs);
+  if (named.some((key) => isSecret(String(key)))) return "(a secret)";
   const shown =
-    JSON.stringify(raw, (key, value: unknown) => (isSecretKey(key) ? "…" : value)) ?? "";
+    JSON.stringify(raw, (key, value: unknown) => shownValue(value, isSecret(key))) ?? "";
   return shown.length <= valueCharactersMax ? shown : `${shown.slice(0, valueCharactersMax)}…`;
+}
+
+function shownValue(value: unknown, isSecret: boolean): unknown {
+  if (isSecret) return "…";
+  return typeof value === "string" ? maskLogin(value) : value;
 }
 
 /** Names the key; where the key before it is empty, the indentation has probably slipped. */

@@ -11,12 +11,10 @@ import { formatGoDuration } from "./go-duration.ts";
 import { limitsToClassic } from "./limits-section.ts";
 import { formatLongDuration } from "./long-duration.ts";
 import { formatListenAddress } from "./listen-address.ts";
-import { isSecretKey } from "./secrets.ts";
+import { isSecretKey, mask, maskPassword } from "./secrets.ts";
 import { formatDailyWindow } from "./time-window.ts";
 import { tlsToClassic } from "./tls-section.ts";
 import { formatTrustedProxies } from "./trusted-proxies.ts";
-
-const mask = "********";
 
 /** Every text value under a key that names a secret is masked, also in `log.fields` and `http.headers`. */
 export function renderConfig(config: Config): string {
@@ -236,11 +234,6 @@ function maskedHeaders(headers: Readonly<Record<string, readonly string[]>>): ob
 }
 
 const hiding: Shown = { headers: maskedHeaders, uri: maskPassword };
-
-/** What stands before the host of a URL may be a password, and so may the value of any parameter. */
-function maskPassword(uri: string): string {
-  return uri.replace(/\/\/[^/?#@]*@/, `//${mask}@`).replace(/([?&][^=&#]*=)[^&#]*/g, `$1${mask}`);
-}
 
 function loadLineToClassic({ watermark, sizeBytesMax }: LoadLineConfig): Record<string, unknown> {
   return {

@@ -24,6 +24,43 @@ export function scalar<T>(expected: string, parse: (text: string) => T | undefin
   });
 }
 
+/** Of a server that is asked or told something; a login in it has to be one that can be sent. */
+export function serverUrl(example: string) {
+  return scalar(`a URL such as ${example}`, (value) => {
+    const url = URL.parse(value);
+    const isUsable = url !== null && /^https?:$/.test(url.protocol) && hasUsableLogin(url);
+    return isUsable ? value : undefined;
+  });
+}
+
+function hasUsableLogin({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    // A percent sign that stands for itself has to be written as %25.
+    return false;
+  }
+}
+
+const headerValue = scalar("a text of Latin letters and signs, without line breaks", (value) =>
+  /^[\t\x20-\x7e\x80-\xff]*$/.test(value) ? value : undefined,
+);
+
+/** Headers that are sent. What cannot be sent would only be noticed when nobody is told of anything. */
+export const sentHeaders = z
+  .record(
+    z.string(),
+    z.preprocess((raw) => (typeof raw === "string" ? [raw] : raw), z.array(headerValue)),
+  )
+  .superRefine((headers, context) => {
+    const odd = Object.keys(headers).filter((name) => !/^[\w!#$%&'*+.^`|~-]+$/.test(name));
+    for (const name of odd) {
+      const message = "a name of letters, digits and dashes before it, such as X-Api-Key";
+      context.addIssue({ code: "custom", path: [name], message });
+    }
+  });
+
 /** An issue that load.ts turns into a warning, reading `readAs` in place of what was written. */
 export function healingIssue(raw: unknown, heal: { warning: string; readAs: RawValue }) {
   const params: IssueHints = { heal };

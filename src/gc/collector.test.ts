@@ -313,6 +313,37 @@ describe("who asks while a run is under way", () => {
     expect(await angry).toMatchObject({ completed: true, ok: true, blobs: 1 });
   });
 
+  test("who hangs up waits neither for those who stay, nor for a turn", async () => {
+    const world = new World();
+    await world.index.unlinkBlob(
+      repository,
+      await world.pushBlob(repository, "layer"),
+      world.nowMs,
+    );
+    const options = {
+      dryRun: false,
+      untagged: false,
+      full: false,
+      foreignGraceMs: graceMs,
+      listing: "nothing",
+    } as const;
+    const gate = Promise.withResolvers<void>();
+    const person = world.collector.collect(options, () => gate.promise);
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const joined = world.collector.collect(options, () => undefined, signal);
+    const waiting = world.collector.collect({ ...options, full: true }, () => undefined, signal);
+    await Bun.sleep(5);
+    leaving.abort(new Error("its settings were changed"));
+    for (const left of [joined, waiting]) {
+      expect(await Promise.race([left, Bun.sleep(1_000)]).catch(String)).toBe(
+        "Error: its settings were changed",
+      );
+    }
+    gate.resolve();
+    expect(await person).toMatchObject({ completed: true, ok: true, blobs: 1 });
+  });
+
   test("stopping ends the run between two batches and refuses the next", async () => {
     const world = new World();
     const running = world.collect();

@@ -9,6 +9,7 @@ import type { CollectionParts } from "./collection-parts.ts";
 import { Pace } from "./pace.ts";
 import { runCollection } from "./run-collection.ts";
 import { messageOf } from "./run-record.ts";
+import { unlessAborted } from "../registry/ports/unless-aborted.ts";
 import { CollectionStop } from "./stop-reason.ts";
 
 interface Run {
@@ -41,6 +42,7 @@ export class Collector {
    * Collects now; resolves with the report of the run that did it. The observer hears events from the
    * moment on at which it joined. When its `signal` is aborted this request is given up, and the run
    * with it once nobody is left who asked for it.
+   * @throws the signal's reason, when it is aborted while the run goes on for others, or before its turn
    * @throws what made the run fail as a whole: a full or broken disk, an index that cannot be written.
    */
   async collect(
@@ -74,7 +76,8 @@ export class Collector {
         current.abort.abort(new CollectionStop("gave-way"));
       }
       // Its failure is for those who asked for it.
-      await current.report.catch(() => undefined);
+      const over = current.report.catch(() => undefined);
+      await unlessAborted(over, signal);
     }
   }
 
@@ -150,15 +153,18 @@ export class Collector {
 
   async #joined(run: Run, member: Member, signal?: AbortSignal): Promise<CollectionReport> {
     if (signal === undefined) return await run.report;
+    const left = Promise.withResolvers<never>();
     const leave = (): void => {
       run.audience.remove(member);
       if (run.audience.isEmpty) run.abort.abort(signal.reason);
+      // It goes on for others, for as long as that takes.
+      else left.reject(signal.reason);
     };
     // It may have been aborted by what the observer has heard already.
     if (signal.aborted) leave();
     signal.addEventListener("abort", leave, { once: true });
     try {
-      return await run.report;
+      return await Promise.race([run.report, left.promise]);
     } finally {
       signal.removeEventListener("abort", leave);
     }

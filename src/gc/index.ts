@@ -10,5 +10,6 @@ export { policyOf } from "./plan.ts";
 export { humanBytes } from "./human-bytes.ts";
 export { DoomedManifests } from "./planned-manifests.ts";
 export { CollectionSchedule, type ScheduleOptions } from "./schedule.ts";
+export { CollectionStop } from "./stop-reason.ts";
 export { sleepUntil, systemTimers, type Timers } from "./timers.ts";
 export { logRun, RunHistory, runLines, tellHistory } from "./run-history.ts";

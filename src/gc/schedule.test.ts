@@ -152,6 +152,23 @@ describe("collecting in the background", () => {
     await schedule.stop();
   });
 
+  test("one that leaves a run to those who have asked for it has not failed", async () => {
+    const collect = (_: CollectOptions, signal: AbortSignal): Promise<CollectionReport> =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          reject(signal.reason as Error);
+        });
+      });
+    const options = { durationMsMax: minuteMs, intervalMs: hourMs };
+    const { time, agreed, ran, told, schedule } = scheduled(options, collect);
+    agreed.resolve();
+    await time.pass(2 * hourMs);
+    expect(ran).toEqual(["1 start", "62 resume"]);
+    expect(told[0]).toContain("gc.maxduration");
+    await schedule.stop("reloaded");
+    expect(told.join()).not.toContain("failed");
+  });
+
   test("after failures it backs off, twice as long each time up to an hour, and not after a success", async () => {
     let isBroken = true;
     const { time, agreed, ran, told, schedule } = scheduled({}, () =>

@@ -116,6 +116,8 @@ export class CollectionSchedule {
       this.#failures = 0;
       return this.#rested(await this.#look());
     } catch (error) {
+      // It goes on for somebody who has asked for it, without this one.
+      if (error instanceof CollectionStop) return this.#afterStop(error.reason);
       return this.#backOff(error instanceof Error ? error.message : String(error));
     }
   }

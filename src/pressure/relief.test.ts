@@ -291,4 +291,36 @@ describe("making room", () => {
     await world.relief.stop();
     expect(world.lines).toEqual([]);
   });
+
+  test("other settings end what rules give up by the old ones, and it begins anew at once", async () => {
+    const begun = Promise.withResolvers<void>();
+    let isOver = false;
+    let tries = 0;
+    const world = new World({
+      applyRetention: async (_isEnough, signal) => {
+        tries += 1;
+        if (tries > 1) return;
+        begun.resolve();
+        await new Promise((resolve) => {
+          signal.addEventListener("abort", resolve);
+        });
+        await Bun.sleep(5);
+        isOver = true;
+      },
+    });
+    world.relief.wake();
+    await begun.promise;
+    await world.relief.settingsChanged();
+    expect({ isOver, lines: world.lines }).toEqual({ isOver: true, lines: [] });
+    await world.wake();
+    expect(tries).toBe(2);
+    expect(world.lines).toHaveLength(1);
+    expect(world.lines[0]).toContain("next try in 60 s");
+    await world.wake();
+    expect(tries).toBe(2);
+    // Somebody has done what it says: given rules `onpressure`, say.
+    await world.relief.settingsChanged();
+    await world.wake();
+    expect(tries).toBe(3);
+  });
 });

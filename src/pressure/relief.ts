@@ -2,9 +2,10 @@
 // than needed: what nothing holds; what only can still be restored, oldest deletion first; what retention
 // rules with `onpressure` give up, oldest pulled first. One at a time; when nothing helps, it waits longer
 // and longer. Decides nothing about what goes. Documentation: docs/limits.md.
-import { type CollectOptions, type Collector, policyOf } from "../gc/index.ts";
+import { CollectionStop, type CollectOptions, type Collector, policyOf } from "../gc/index.ts";
 import type { Clock } from "../registry/ports/clock.ts";
 import type { DiskUse } from "../registry/ports/disk-space.ts";
+import { forNobody } from "../registry/ports/request-origin.ts";
 import type { CollectionIndex, ComparisonIndex } from "../registry/ports/index.ts";
 import type { Mark } from "./marks.ts";
 import { percentText } from "./marks.ts";
@@ -60,6 +61,8 @@ export interface ReliefParts {
 export class Relief {
   readonly #parts: ReliefParts;
   readonly #stopped = new AbortController();
+  /** Of the attempt that is under way. */
+  #ended = new AbortController();
   #running: Promise<void> | null = null;
   #failures = 0;
   #restMs = restMs;
@@ -77,7 +80,10 @@ export class Relief {
   wake(): void {
     if (this.#running !== null || this.#stopped.signal.aborted) return;
     if (this.#isBefore(this.#notBeforeMs)) return;
-    this.#running = this.#run().finally(() => {
+    this.#ended = new AbortController();
+    const signal = AbortSignal.any([this.#stopped.signal, this.#ended.signal]);
+    // A push may have had it measured: what goes now does not go on its account.
+    this.#running = forNobody(() => this.#run(signal)).finally(() => {
       this.#running = null;
     });
   }
@@ -88,15 +94,28 @@ export class Relief {
     await this.#running;
   }
 
+  /**
+   * Other settings: what is under way, by those that it began with, ends between two steps. By the new ones
+   * it may not be in vain: the next measurement begins anew.
+   */
+  async settingsChanged(): Promise<void> {
+    this.#ended.abort(new CollectionStop("reloaded"));
+    await this.#running;
+    this.#failures = 0;
+    this.#restMs = restMs;
+    this.#notBeforeMs = 0;
+    this.#inVainUntilMs = 0;
+  }
+
   /** What is under way has come to its end. */
   async settle(): Promise<void> {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  async #run(signal: AbortSignal): Promise<void> {
     const { log, watch, agreed } = this.#parts;
     try {
-      await agreed(this.#stopped.signal);
+      await agreed(signal);
       const wasInVain = this.#isBefore(this.#inVainUntilMs);
       if (wasInVain && !(await this.#isDue(0))) {
         this.#restMs = restMs;
@@ -104,7 +123,8 @@ export class Relief {
       }
       this.#freedBytes = 0;
       this.#hasCollected = false;
-      const isEnough = await this.#makeRoom();
+      const isEnough = await this.#makeRoom(signal);
+      if (!isEnough) signal.throwIfAborted();
       const full = percentText(await watch.measure());
       if (isEnough) {
         this.#failures = 0;
@@ -127,7 +147,7 @@ export class Relief {
         `the storage is still ${full} full, and nothing more can be freed now; next try in ${waitMs / 1000} s. Delete images, give retention rules onpressure: true, or make the disk larger`,
       );
     } catch (error) {
-      if (this.#stopped.signal.aborted) return;
+      if (signal.aborted) return;
       const waitMs = this.#backOff();
       this.#notBeforeMs = this.#parts.clock.now() + waitMs;
       const why = error instanceof Error ? error.message : String(error);
@@ -148,18 +168,18 @@ export class Relief {
   }
 
   /** Whether the storage is below the mark now. */
-  async #makeRoom(): Promise<boolean> {
+  async #makeRoom(signal: AbortSignal): Promise<boolean> {
     const { options, applyRetention, index } = this.#parts;
     for (const share of keptShares) {
-      if (await this.#collect(Math.floor(options.keepDeletedMs * share))) return true;
+      if (await this.#collect(Math.floor(options.keepDeletedMs * share), { signal })) return true;
       if (await index.hasUnlistable()) throw new Error(nothingIsCollected);
     }
     if (applyRetention === null) return false;
     let isEnough = false;
     await applyRetention(async () => {
-      isEnough = await this.#collect(0, { mustFree: true });
+      isEnough = await this.#collect(0, { signal, mustFree: true });
       return isEnough;
-    }, this.#stopped.signal);
+    }, signal);
     return isEnough;
   }
 
@@ -169,10 +189,9 @@ export class Relief {
    */
   async #collect(
     keepDeletedMs: number,
-    { mustFree }: { readonly mustFree: boolean } = { mustFree: false },
+    { signal, mustFree = false }: { readonly signal: AbortSignal; readonly mustFree?: boolean },
   ): Promise<boolean> {
     const { collector, watch } = this.#parts;
-    const { signal } = this.#stopped;
     signal.throwIfAborted();
     if (await this.#isDue(keepDeletedMs)) {
       const asked = this.#asked(keepDeletedMs);

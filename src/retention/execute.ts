@@ -156,6 +156,7 @@ export async function removeUntagged(
     asked,
   )) {
     for (let at = 0; at < manifests.length; at += imagesAtOnce) {
+      asked.signal.throwIfAborted();
       const batch = manifests.slice(at, at + imagesAtOnce);
       const outcomes = await inHalves(batch, (part) =>
         parts.index.retireUntagged({

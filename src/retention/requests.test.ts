@@ -40,8 +40,8 @@ test("a run that is stopped says why; the next one goes by the rules of then", a
   expect(requests.start(asked)).toBe(true);
   await Bun.sleep(1);
   rules = [];
-  expect(requests.stopRun(new Error("the rules have changed; ask again"))).toBe(true);
-  await Bun.sleep(1);
+  await requests.rulesChanged();
+  expect(requests.current).toBeNull();
   expect(requests.last).toMatchObject({
     report: null,
     failure: "the rules have changed; ask again",

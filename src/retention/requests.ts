@@ -91,6 +91,11 @@ export class RetentionRequests {
     return this.#run.abort(why);
   }
 
+  /** The one under way was asked for under other rules: resolves when it is over. */
+  async rulesChanged(): Promise<void> {
+    if (this.stopRun(new Error("the rules have changed; ask again"))) await this.#run.settle();
+  }
+
   /** The process stops: later requests are refused. */
   async stop(): Promise<void> {
     await this.#run.stop(registryStops());

@@ -258,6 +258,39 @@ describe("an application", () => {
     });
   });
 
+  test("who waits for a turn and is stopped waits no longer, and takes nobody's turn", async () => {
+    const gate = Promise.withResolvers<void>();
+    const registry = await new SmallRegistry().open();
+    await builds(registry, "a", 3);
+    const work = { rules: [rule({ newest: 1 })], askedBy: "test" };
+    const first = registry.retention.apply(work, () => gate.promise, never);
+    const stop = new AbortController();
+    const second = registry.retention.apply(work, () => undefined, stop.signal);
+    const third = registry.retention.apply(work, () => undefined, never);
+    stop.abort(new Error("reloaded"));
+    expect(await Promise.race([second, Bun.sleep(1_000)]).catch(String)).toBe("Error: reloaded");
+    let isThirdOver = false;
+    const over = third.then(() => (isThirdOver = true));
+    await Bun.sleep(20);
+    expect(isThirdOver).toBe(false);
+    gate.resolve();
+    expect(await first).toMatchObject({ completed: true, tags: 2 });
+    await over;
+  });
+
+  test("untagged manifests, too, go no further than to the next transaction", async () => {
+    const registry = await new SmallRegistry().open();
+    for (let n = 1; n <= 40; n++) await registry.world.image("a", { blobs: [n], tags: [] });
+    registry.world.nowMs += 2 * dayMs;
+    const work = { rules: [rule({ newest: 1, untaggedOlderThanMs: dayMs })], askedBy: "test" };
+    const stop = new AbortController();
+    const hear = (): void => {
+      stop.abort();
+    };
+    const report = await registry.retention.apply(work, hear, stop.signal);
+    expect(report).toMatchObject({ completed: false, manifests: 10 });
+  });
+
   test("leaves a repository with more tags than can be held alone, and says so", async () => {
     const fact = { digest: "sha256:x", pushedAtMs: 0, imagePushedAtMs: 0, pulledAtMs: null };
     let count = 0;

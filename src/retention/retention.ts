@@ -3,6 +3,7 @@
 // the collector's. Documentation: docs/retention.md.
 import { DeniedError, type RepositoryName } from "../oci/index.ts";
 import type { Actor } from "../registry/audit.ts";
+import { unlessAborted } from "../registry/ports/unless-aborted.ts";
 import type { RetentionObserver, RetentionReport } from "./events.ts";
 import { executeIn, type Removed } from "./execute.ts";
 import { Forecast } from "./forecast.ts";
@@ -75,7 +76,7 @@ export class Retention {
     signal: AbortSignal,
   ): Promise<RetentionReport> {
     this.#checkAllowed();
-    return await this.#inTurn(async () => {
+    return await this.#inTurn(signal, async () => {
       const { clock } = this.#parts;
       const startedAtMs = clock.now();
       const { bytes, atLeast } = await this.#foretold(work, signal);
@@ -111,7 +112,7 @@ export class Retention {
     const applies = ({ onPressure }: RetentionRule): boolean => onPressure;
     const work: RetentionWork = { rules, applies, askedBy: "pressure" };
     const repositories = (): AsyncGenerator<RepositoryName> => this.#repositories(work, signal);
-    await this.#inTurn(async () => {
+    await this.#inTurn(signal, async () => {
       const { clock } = this.#parts;
       const startedAtMs = clock.now();
       const removed: Removed = { tags: 0, manifests: 0, changed: 0, leased: 0 };
@@ -148,12 +149,13 @@ export class Retention {
     return await this.preview({ ...work, tellsKept: false }, () => undefined, signal);
   }
 
-  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  /** @throws the signal's reason, when it is aborted before its turn has come */
+  async #inTurn<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
     const before = this.#last;
     const done = Promise.withResolvers<void>();
-    this.#last = done.promise;
-    await before;
+    this.#last = before.then(() => done.promise);
     try {
+      await unlessAborted(before, signal);
       return await work();
     } finally {
       done.resolve();

@@ -1,7 +1,7 @@
 // Events that the classic registry has none of, as an endpoint gets them from a whole registry; and what
 // becomes of events and endpoints when the configuration is changed under way.
 import { describe, expect, test } from "bun:test";
-import { startReloaded } from "../reload/reloaded.ts";
+import { pushImage as pushTagged, startReloaded } from "../reload/reloaded.ts";
 import { pushImage } from "../observability/served.ts";
 import { Endpoint, type Received } from "./endpoint.ts";
 
@@ -125,4 +125,30 @@ describe("endpoints that are changed under way", () => {
     await (await fetch(`${served.origin}/v2/a/x/manifests/latest`)).text();
     expect((await other.until(1)).map(told)).toEqual([["pull", "a/x", "latest", undefined]]);
   });
+});
+
+test("what is removed to make room is not told as done by whoever pushed at that moment", async () => {
+  await using endpoint = new Endpoint();
+  const more = ", ignore: {actions: [pull, push]}, include: {actions: [collect, retain]}";
+  await using served = await startReloaded(
+    () => `gc: {grace: 1ms, keepdeleted: 0s}
+retention: [{name: ci, repositories: ["ci/**"], tags: ["**"], keep: {newest: 1}, onpressure: true}]
+${endpoints(hook("all", endpoint, more))}`,
+    { storage: ", maxsize: 20000B, watermark: {warn: 50%, collect: 60%, refuse: 99%}" },
+  );
+  for (let n = 0; !endpoint.events.some(({ action }) => action === "retain") && n < 40; n++) {
+    await pushTagged(served, `ci/x:v${n}`, `${n}`.padEnd(2_000));
+    await Bun.sleep(250);
+  }
+  const byAction = new Map(endpoint.events.map((event) => [event.action, event]));
+  for (const [action, name] of [
+    ["delete", "retention"],
+    ["collect", "collector"],
+    ["retain", "retention"],
+  ] as const) {
+    expect(byAction.get(action)).toMatchObject({
+      actor: { name },
+      request: { id: "", method: "" },
+    });
+  }
 });

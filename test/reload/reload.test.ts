@@ -121,10 +121,19 @@ describe("whole or nothing", () => {
     );
     // The quota would be gone, were it not for the file of passwords.
     const missing = join(directory, "missing");
-    const half = `quotas: []\nlog: {level: error}\nauth: {htpasswd: {realm: r, path: ${missing}}}`;
-    expect(await served.reload(half)).toMatchObject({ ok: false });
-    expect(served.lines.at(-1)).toContain(`auth.htpasswd.path: ${missing} cannot be read`);
-    expect((await pushBlob({ origin }, "a/x", "four")).status).toBe(403);
+    const odd = join(directory, "odd");
+    writeFileSync(odd, "alice:$apr1$md5\n");
+    for (const [path, why] of [
+      [missing, "no such file"],
+      [directory, "EISDIR"],
+      [odd, "none of its lines is user:hash with a bcrypt hash"],
+    ] as const) {
+      const half = `quotas: []\nlog: {level: error}\nauth: {htpasswd: {realm: r, path: ${path}}}`;
+      expect(await served.reload(half)).toMatchObject({ ok: false });
+      expect(served.lines.at(-1)).toContain(`auth.htpasswd.path: nobody could log in by ${path}`);
+      expect(served.lines.at(-1)).toContain(why);
+      expect((await pushBlob({ origin }, "a/x", "four")).status).toBe(403);
+    }
     expect(await status(`${origin}/v2/`)).toBe(200);
     const keys = `auth: {token: {realm: "https://t/", service: s, issuer: i, jwks: ${missing}}}`;
     expect(await served.reload(`quotas: []\n${keys}`)).toMatchObject({ ok: false });

@@ -7,6 +7,8 @@ import { ApiError } from "./api-error.ts";
 const tickMs = 250;
 /** So that nobody on the way takes a silent connection for a dead one. */
 const heartbeatMs = 15_000;
+/** So often it is looked at whether who listens still may: rights may have been taken away since. */
+const judgedEveryMs = 30_000;
 /** Each costs a connection and some kilobytes. */
 const listenersMax = 100;
 
@@ -22,6 +24,8 @@ type Controller = ReadableStreamDefaultController<Uint8Array>;
 
 interface Listener {
   readonly controller: Controller;
+  readonly mayListen: () => Promise<boolean>;
+  judgedAtMs: number;
   seenChanges: number;
   seenEnding: unknown;
   heardAtMs: number;
@@ -29,17 +33,22 @@ interface Listener {
 
 export class EventFeed {
   readonly #source: FeedSource;
+  readonly #judgedEveryMs: number;
   readonly #listeners = new Set<Listener>();
   readonly #encoder = new TextEncoder();
   #timer: Timer | null = null;
   #isClosed = false;
 
-  constructor(source: FeedSource) {
+  constructor(source: FeedSource, options: { readonly judgedEveryMs?: number } = {}) {
     this.#source = source;
+    this.#judgedEveryMs = options.judgedEveryMs ?? judgedEveryMs;
   }
 
-  /** @throws ApiError when there are too many already. */
-  listen(): Reply {
+  /**
+   * @param mayListen whether whoever listens still may; never rejects
+   * @throws ApiError when there are too many already.
+   */
+  listen(mayListen: () => Promise<boolean>): Reply {
     if (this.#isClosed || this.#listeners.size >= listenersMax) {
       throw new ApiError("TOO_MANY_STREAMS", `${listenersMax} streams of events are open already`, {
         headers: { "Retry-After": "10" },
@@ -50,6 +59,8 @@ export class EventFeed {
       start: (controller) => {
         listener = {
           controller,
+          mayListen,
+          judgedAtMs: performance.now(),
           seenChanges: -1,
           seenEnding: this.#source.ending(),
           heardAtMs: performance.now(),
@@ -79,18 +90,30 @@ export class EventFeed {
 
   /** Ends those that are open now; others may begin. */
   endAll(): void {
-    for (const listener of this.#listeners) {
-      this.#drop(listener);
-      try {
-        listener.controller.close();
-      } catch {
-        // Its client went away in this moment.
-      }
+    for (const listener of this.#listeners) this.#end(listener);
+  }
+
+  #end(listener: Listener): void {
+    if (!this.#listeners.has(listener)) return;
+    this.#drop(listener);
+    try {
+      listener.controller.close();
+    } catch {
+      // Its client went away in this moment.
     }
   }
 
   #tick(): void {
-    for (const listener of this.#listeners) this.#tell(listener);
+    const nowMs = performance.now();
+    for (const listener of this.#listeners) {
+      this.#tell(listener);
+      if (nowMs - listener.judgedAtMs >= this.#judgedEveryMs) void this.#judge(listener, nowMs);
+    }
+  }
+
+  async #judge(listener: Listener, nowMs: number): Promise<void> {
+    listener.judgedAtMs = nowMs;
+    if (!(await listener.mayListen())) this.#end(listener);
   }
 
   #tell(listener: Listener): void {

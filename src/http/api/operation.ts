@@ -28,6 +28,8 @@ export interface ApiCall {
   readonly caller: string;
   /** What whoever asks may do; null: everything. */
   readonly grant: Grant | null;
+  /** Whether whoever asks would be let in now, for what takes long. Never rejects. */
+  readonly mayStill: () => Promise<boolean>;
   /** "address:port", or "unix". */
   readonly remote: string;
   readonly parameters: Readonly<Record<string, string>>;

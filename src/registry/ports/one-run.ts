@@ -39,6 +39,11 @@ export class OneRun {
     return this.#running !== null;
   }
 
+  /** Resolves when what is under way now, if anything is, is over. */
+  async settle(): Promise<void> {
+    await this.#running?.over;
+  }
+
   /** The process stops: resolves when the run under way is over; later ones are refused. */
   async stop(reason: Error): Promise<void> {
     this.#stopped = true;

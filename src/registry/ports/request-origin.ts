@@ -17,3 +17,8 @@ export interface RequestOrigin {
 }
 
 export const requestOrigin = new AsyncLocalStorage<RequestOrigin>();
+
+/** What a request only sets off: it is done for nobody in particular. */
+export function forNobody<Result>(work: () => Result): Result {
+  return requestOrigin.exit(work);
+}

@@ -105,8 +105,10 @@ export const collectionOperations = [
       events: statusDocument,
     },
     refusals: [503],
-    handle: ({ feed, request: asked }) =>
-      asked.method === "HEAD" ? { ...jsonReply(200, null), ...headOfEvents } : feed.listen(),
+    handle: ({ feed, mayStill, request: asked }) =>
+      asked.method === "HEAD"
+        ? { ...jsonReply(200, null), ...headOfEvents }
+        : feed.listen(mayStill),
   }),
   operation({
     id: "listCollectionRuns",
