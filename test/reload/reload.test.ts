@@ -266,9 +266,9 @@ describe("the other parts", () => {
     renameSync(second.key, first.key);
     const begunMs = performance.now();
     expect(await served.reload("", { http })).toMatchObject({ ok: true, applied: [] });
-    expect(await met()).toBe("second");
-    // By themselves they are looked at every two seconds, and taken after the next look.
-    expect(performance.now() - begunMs).toBeLessThan(2_000);
+    // By themselves they are looked at every two seconds, and taken after the next look. (The first change of
+    // all has the runtime load how the kernel is told: steering.ts.)
+    while ((await met()) !== "second") expect(performance.now() - begunMs).toBeLessThan(2_000);
     const more = await served.reload("", {
       http: http.replace("tls: {", "tls: {minimumtls: tls1.3, "),
     });
