@@ -29,16 +29,36 @@ import type { TokenIndex } from "../registry/ports/index.ts";
 const issuerPath = "/auth/token";
 
 export interface AccessParts {
-  readonly config: Config;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   readonly index: TokenIndex;
   /** Null: storage in memory. */
   readonly tree: { readonly rootDirectory: string } | null;
   readonly clock?: Clock;
-  /** Absent: made for this one. */
-  readonly issuerKeys?: () => Promise<IssuerKeys>;
-  /** Of a file of passwords; absent: made for this one. */
-  readonly logins?: (path: string) => Logins;
+}
+
+/** What is the same under whatever rules, and made by whoever needs it first. */
+interface Kept {
+  readonly clock: Clock;
+  readonly log: AuthLog;
+  readonly issuerKeys: () => Promise<IssuerKeys>;
+  /** Of a file of passwords. */
+  readonly logins: (path: string) => Logins;
+}
+
+/**
+ * Access control of a server, anew for each configuration that it is given. Null: everybody may do everything.
+ * @throws Error naming what cannot be used.
+ */
+export function accessOf(parts: AccessParts): (config: Config) => Promise<Access | null> {
+  const { clock = systemClock, index, logger, tree } = parts;
+  const log = logTo(logger);
+  const kept: Kept = {
+    clock,
+    log,
+    issuerKeys: issuerKeysOf({ tree, clock, log }),
+    logins: loginsOf({ index, clock, log }),
+  };
+  return (config) => composeAccess(config, kept);
 }
 
 /**
@@ -46,9 +66,11 @@ export interface AccessParts {
  * client that is at work another check of its password. What is remembered is who somebody is, and never
  * what they may do.
  */
-export function loginsOf(parts: AccessParts): (path: string) => Logins {
-  const { clock = systemClock, index } = parts;
-  const log = logTo(parts.logger);
+function loginsOf({
+  index,
+  clock,
+  log,
+}: Pick<Kept, "clock" | "log"> & Pick<AccessParts, "index">): Kept["logins"] {
   let last: { readonly path: string; readonly logins: Logins } | null = null;
   return (path) => {
     if (last?.path === path) return last.logins;
@@ -68,56 +90,49 @@ export function loginsOf(parts: AccessParts): (path: string) => Logins {
   };
 }
 
-/**
- * The keys of the registry's own issuer, opened when they are first needed and then always the same, however
- * often access is put together anew: two of them would write over each other's file.
- */
-export function issuerKeysOf(parts: AccessParts): () => Promise<IssuerKeys> {
-  const { clock = systemClock, logger, tree } = parts;
+/** Of the registry's own issuer: two of them would write over each other's file. */
+function issuerKeysOf({
+  tree,
+  clock,
+  log,
+}: Pick<Kept, "clock" | "log"> & Pick<AccessParts, "tree">): Kept["issuerKeys"] {
   let opened: Promise<IssuerKeys> | null = null;
   const open = async (): Promise<IssuerKeys> => {
     const path = tree === null ? null : join(tree.rootDirectory, ownDirectory, "issuer-keys.json");
-    const keys = new IssuerKeys(path, clock, logTo(logger));
+    const keys = new IssuerKeys(path, clock, log);
     await keys.open();
     return keys;
   };
   return () => (opened ??= open());
 }
 
-/** Null: everybody may do everything. @throws Error naming what cannot be used. */
-export async function composeAccess(parts: AccessParts): Promise<Access | null> {
-  const { config, logger, clock = systemClock } = parts;
-  const { auth } = config;
-  const log = logTo(logger);
+async function composeAccess({ auth, access }: Config, kept: Kept): Promise<Access | null> {
+  const { clock, log } = kept;
   if (auth.kind === "none") return null;
   if (auth.kind === "token") return { controller: tokenAccess(auth, clock, log), issuer: null };
-  const logins = (parts.logins ?? loginsOf(parts))(auth.path);
-  const { access } = config;
+  const logins = kept.logins(auth.path);
   const rules = access === null ? null : new AccessRules(access.rules, access.groups);
   const policy = new Policy(rules);
-  if (auth.issuer === null) {
-    if (access?.rules.some(({ users: names }) => names.includes("*")) === true) {
-      log.warn(
-        'access: rules for "*" work with podman and skopeo; docker pulls without a login only with auth.issuer (docs/access.md)',
-      );
-    }
-    const { realm } = auth;
-    return { controller: new PasswordAccess({ logins, policy, realm, own: null }), issuer: null };
+  const { issuer, realm } = auth;
+  if (issuer !== null)
+    return await withIssuer(kept, { logins, policy }, { ...issuer, basicRealm: realm });
+  if (access?.rules.some(({ users: names }) => names.includes("*")) === true) {
+    log.warn(
+      'access: rules for "*" work with podman and skopeo; docker pulls without a login only with auth.issuer (docs/access.md)',
+    );
   }
-  return await withIssuer({ ...parts, clock }, { logins, policy }, auth);
+  return { controller: new PasswordAccess({ logins, policy, realm, own: null }), issuer: null };
 }
 
+type IssuerConfig = NonNullable<Extract<AuthConfig, { kind: "htpasswd" }>["issuer"]>;
+
 async function withIssuer(
-  parts: AccessParts & { readonly clock: Clock },
+  { clock, issuerKeys }: Kept,
   { logins, policy }: { readonly logins: Logins; readonly policy: Policy },
-  auth: Extract<AuthConfig, { kind: "htpasswd" }>,
+  own: IssuerConfig & { readonly basicRealm: string },
 ): Promise<Access> {
-  const { clock } = parts;
-  const { realm: basicRealm } = auth;
-  const own = auth.issuer;
-  if (own === null) throw new Error("auth.issuer is missing");
-  const { service, issuer, realm, expirationMs: lifeMs } = own;
-  const keys = await (parts.issuerKeys ?? issuerKeysOf(parts))();
+  const { service, issuer, realm, basicRealm, expirationMs: lifeMs } = own;
+  const keys = await issuerKeys();
   const algorithms = [issuerAlgorithm];
   const tokens = new BearerTokens({ keys, issuer, service, algorithms, clock });
   return {

@@ -1,7 +1,7 @@
 // The parts of a server that take other settings while it serves: who may come in, who is notified, what is
 // looked at, what is logged. What works by itself: background.ts; what asks for the configuration of the
 // moment each time needs no part (config-mapping.ts).
-import { composeAccess, issuerKeysOf, loginsOf } from "./access.ts";
+import { accessOf } from "./access.ts";
 import type { ApiServices } from "./api.ts";
 import type { Observed } from "./observed.ts";
 import { checkPasswordFile, type ReloadablePart, reloadableLogs } from "./reload.ts";
@@ -24,20 +24,12 @@ interface SettingsParts {
 
 export class Settings {
   readonly #parts: SettingsParts;
-  readonly #issuerKeys: ReturnType<typeof issuerKeysOf>;
-  readonly #logins: ReturnType<typeof loginsOf>;
+  /** Null: everybody may do everything. @throws Error naming what cannot be used. */
+  readonly access: (config: Config) => Promise<Access | null>;
 
   constructor(parts: SettingsParts) {
     this.#parts = parts;
-    const accessParts = this.#accessParts(parts.live.current);
-    this.#issuerKeys = issuerKeysOf(accessParts);
-    this.#logins = loginsOf(accessParts);
-  }
-
-  /** Null: everybody may do everything. @throws Error naming what cannot be used. */
-  access(config: Config): Promise<Access | null> {
-    const kept = { issuerKeys: this.#issuerKeys, logins: this.#logins };
-    return composeAccess({ ...this.#accessParts(config), ...kept });
+    this.access = accessOf({ ...parts.root, logger: parts.logger });
   }
 
   partsOf(server: RegistryServer, limits: Limits): readonly ReloadablePart[] {
@@ -85,10 +77,5 @@ export class Settings {
         },
       },
     ];
-  }
-
-  #accessParts(config: Config) {
-    const { logger, root } = this.#parts;
-    return { ...root, config, logger };
   }
 }

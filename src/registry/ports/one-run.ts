@@ -1,5 +1,6 @@
 // Work that one caller begins and others look at and stop (collection, verify, retention over the API): never
-// two at once, and none any more when the process stops.
+// two at once, and none any more when the process stops. No port: it stands here because takeover/ may import
+// nothing else of this room.
 
 export class OneRun {
   #running: { readonly abort: AbortController; readonly over: Promise<void> } | null = null;

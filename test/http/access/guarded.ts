@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { composeAccess } from "../../../src/compose/access.ts";
+import { accessOf } from "../../../src/compose/access.ts";
 import { loadConfig } from "../../../src/config/index.ts";
 import { httpOptions, limitsOptions } from "../../../src/compose/config-mapping.ts";
 import { Limits } from "../../../src/http/index.ts";
@@ -47,13 +47,12 @@ export async function startGuarded(yaml: string, options: GuardedOptions = {}): 
   const said: string[] = [];
   const say = (message: string): void => void said.push(message);
   const clock = { nowMs: Date.now() };
-  const access = await composeAccess({
-    config,
+  const access = await accessOf({
     logger: { info: say, warn: say, error: say },
     index,
     tree: null,
     clock: { now: () => clock.nowMs },
-  });
+  })(config);
   const { listen: _, ...http } = httpOptions(config);
   const limits = new Limits(limitsOptions(config), () => clock.nowMs);
   const harness = await startHarness(
