@@ -7,7 +7,7 @@ import { listenAddressForm, parseTcpAddress } from "./listen-address.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { tlsSection } from "./tls-section.ts";
 import { parseTrustedProxy, trustedProxiesOf, trustedProxyForm } from "./trusted-proxies.ts";
-import { duration, flag, healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
+import { duration, flag, healingIssue, oneOf, oneOrMore, scalar, text } from "./value-schemas.ts";
 import type { IssueHints } from "./value-schemas.ts";
 
 const tcpAddress = scalar(listenAddressForm, (value) => parseTcpAddress(value) ?? undefined);
@@ -20,12 +20,7 @@ const headerLine = scalar("a text without line breaks", (value) =>
   headerValue.test(value) ? value : undefined,
 );
 
-const headerLines = z.preprocess(
-  (raw) => (typeof raw === "string" ? [raw] : raw),
-  z.array(headerLine),
-);
-
-const headers = z.record(z.string(), headerLines.optional()).transform((raw, context) => {
+const headers = z.record(z.string(), oneOrMore(headerLine).optional()).transform((raw, context) => {
   const result: Record<string, readonly string[]> = {};
   for (const [name, lines] of Object.entries(raw)) {
     if (!headerName.test(name)) {
@@ -41,12 +36,9 @@ const headers = z.record(z.string(), headerLines.optional()).transform((raw, con
   return result;
 });
 
-const trustedProxies = z
-  .preprocess(
-    (raw) => (typeof raw === "string" ? [raw] : raw),
-    z.array(scalar(trustedProxyForm, parseTrustedProxy)),
-  )
-  .transform(trustedProxiesOf);
+const trustedProxies = oneOrMore(scalar(trustedProxyForm, parseTrustedProxy)).transform(
+  trustedProxiesOf,
+);
 
 const prefix = scalar("a path such as /registry/", (value) => {
   if (/[\s?#%\\]|\/\/|\/\.\.?(?:\/|$)/.test(value)) return undefined;

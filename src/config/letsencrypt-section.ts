@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { LetsEncryptConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { formatListenAddress, listenAddressForm, parseTcpAddress } from "./listen-address.ts";
-import { healingIssue, scalar, text } from "./value-schemas.ts";
+import { healingIssue, noneOrMore, scalar, text } from "./value-schemas.ts";
 
 /** The most that Let's Encrypt puts into one certificate. */
 const hostsMax = 100;
@@ -20,11 +20,8 @@ const host = scalar(hostForm, (value) => {
   return isName && name.length <= 253 && isIP(name) === 0 ? name : undefined;
 });
 
-const hosts = z
-  .preprocess(
-    (raw) => (raw === "" ? [] : typeof raw === "string" ? [raw] : raw),
-    z.array(host).max(hostsMax, `at most ${hostsMax} hosts`),
-  )
+const hosts = noneOrMore(host)
+  .refine((names) => names.length <= hostsMax, { message: `at most ${hostsMax} hosts` })
   .transform((names) => [...new Set(names)]);
 
 const email = scalar("an address such as ops@example.com", (value) =>

@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { TlsConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
 import { letsEncryptSection, letsEncryptToClassic } from "./letsencrypt-section.ts";
-import { healingIssue, oneOf, scalar, text } from "./value-schemas.ts";
+import { healingIssue, noneOrMore, oneOf, scalar, text } from "./value-schemas.ts";
 import type { IssueHints } from "./value-schemas.ts";
 
 /** The classic's suites up to TLS 1.2, in Go's names, and OpenSSL's for them; null: too weak to be offered. */
@@ -51,9 +51,6 @@ export function opensslSuites(suites: readonly string[]): readonly string[] {
   return suites.map((name) => opensslNames.get(name)).filter((name) => typeof name === "string");
 }
 
-const list = <T extends z.ZodType>(item: T) =>
-  z.preprocess((raw) => (raw === "" ? [] : typeof raw === "string" ? [raw] : raw), z.array(item));
-
 const path = scalar("the path of a file", (value) => (value === "" ? undefined : value));
 
 const sentence: IssueHints = { sentence: true };
@@ -77,10 +74,10 @@ const clientAuth = z.unknown().transform((raw, context): TlsConfig["clientAuth"]
 const keys = z.strictObject({
   certificate: text.default(""),
   key: text.default(""),
-  clientcas: list(path).default([]),
+  clientcas: noneOrMore(path).default([]),
   clientauth: clientAuth.optional(),
   minimumtls: oneOf("tls1.0", "tls1.1", "tls1.2", "tls1.3", "").default(""),
-  ciphersuites: list(cipherSuite).default([]),
+  ciphersuites: noneOrMore(cipherSuite).default([]),
   letsencrypt: letsEncryptSection,
 });
 

@@ -24,6 +24,16 @@ export function scalar<T>(expected: string, parse: (text: string) => T | undefin
   });
 }
 
+/** A list; a text alone is a list of that one. */
+export function oneOrMore<T extends z.ZodType>(item: T) {
+  return z.preprocess((raw) => (typeof raw === "string" ? [raw] : raw), z.array(item));
+}
+
+/** Likewise, where an empty text, as a variable may give it, is an empty list. */
+export function noneOrMore<T extends z.ZodType>(item: T) {
+  return z.preprocess((raw) => (raw === "" ? [] : raw), oneOrMore(item));
+}
+
 /** Of a server that is asked or told something; a login in it has to be one that can be sent. */
 export function serverUrl(example: string) {
   return scalar(`a URL such as ${example}`, (value) => {
@@ -49,10 +59,7 @@ const headerValue = scalar("a text of Latin letters and signs, without line brea
 
 /** Headers that are sent. What cannot be sent would only be noticed when nobody is told of anything. */
 export const sentHeaders = z
-  .record(
-    z.string(),
-    z.preprocess((raw) => (typeof raw === "string" ? [raw] : raw), z.array(headerValue)),
-  )
+  .record(z.string(), oneOrMore(headerValue))
   .superRefine((headers, context) => {
     const odd = Object.keys(headers).filter((name) => !/^[\w!#$%&'*+.^`|~-]+$/.test(name));
     for (const name of odd) {
