@@ -4,7 +4,7 @@
 import { listen } from "./listen.ts";
 import type { ListenOn } from "./options.ts";
 import { textReply, toResponse } from "./reply.ts";
-import { type RunningServer, running } from "./server.ts";
+import { type RunningServer, running } from "./running-server.ts";
 import { splitTarget } from "./target.ts";
 
 const challengePath = "/.well-known/acme-challenge/";

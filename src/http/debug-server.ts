@@ -5,7 +5,7 @@ import type { ListenOn } from "./options.ts";
 import type { HealthChecks, MetricsText, ProfileMaker, Readiness } from "./ports.ts";
 import { Probes } from "./probes.ts";
 import { jsonReply, type Reply, textReply, toResponse } from "./reply.ts";
-import { type RunningServer, running } from "./server.ts";
+import { type RunningServer, running } from "./running-server.ts";
 import { queryValue, splitTarget } from "./target.ts";
 
 export interface DebugParts {

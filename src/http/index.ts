@@ -6,7 +6,8 @@ export type { LimitsOptions } from "./limits/options.ts";
 export { bodySilenceMs, type HttpOptions } from "./options.ts";
 export type { AccessEntry, LogFields, MetricsText, RequestObserver } from "./ports.ts";
 export { ServingReadiness } from "./readiness.ts";
-export { type RegistryServer, type RunningServer, startServer } from "./server.ts";
+export type { RunningServer } from "./running-server.ts";
+export { type RegistryServer, startServer } from "./server.ts";
 export { certificateFiles, clientCaFiles, type Watching } from "./file-source.ts";
 export type { CertificateSource, TlsCertificate, TlsParts } from "./tls.ts";
 export type {

@@ -11,12 +11,12 @@ import { Descriptors } from "./descriptors.ts";
 import { failureOf } from "./error-response.ts";
 import { createHandler, type Handler } from "./handler.ts";
 import { HttpError } from "./http-error.ts";
-import { addressText, listen } from "./listen.ts";
-import type { Listener, Stoppable } from "./listener.ts";
+import { listen } from "./listen.ts";
+import type { Listener } from "./listener.ts";
 import { Limits } from "./limits/limits.ts";
 import { noLimits } from "./limits/options.ts";
 import { Locations } from "./locations.ts";
-import type { HttpOptions, ListenOn } from "./options.ts";
+import type { HttpOptions } from "./options.ts";
 import type {
   AccessLog,
   HealthChecks,
@@ -28,6 +28,7 @@ import type {
 import { alwaysReady, Probes } from "./probes.ts";
 import { type HeaderFields, commonHeaders, toResponse } from "./reply.ts";
 import { RequestLog } from "./request-log.ts";
+import { type RunningServer, running } from "./running-server.ts";
 import { Stopping, stopServer } from "./stopping.ts";
 import type { TlsParts } from "./tls.ts";
 import { Turnstile, walkTurns } from "./turnstile.ts";
@@ -54,15 +55,6 @@ export interface ServerParts {
   readonly api?: ApiParts | null;
   /** Absent or null: no TLS. */
   readonly tls?: TlsParts | null;
-}
-
-export interface RunningServer {
-  /** As the configuration writes it (":5000", "127.0.0.1:5000"), or the path of a unix socket. */
-  readonly address: string;
-  /** 0 on a unix socket. */
-  readonly port: number;
-  /** Refuses new requests, lets those under way end within the drain timeout, then cuts. */
-  stop(): Promise<void>;
 }
 
 /** What can be changed while it serves. Requests under way end by what was so when they began. */
@@ -205,13 +197,4 @@ function bodyFailed(error: Error, logger: Logger, common: HeaderFields): Respons
   logger.warn("a response could not be sent", { error: error.message });
   const told = vanished ? new BlobUnknownError("the blob was removed meanwhile") : error;
   return toResponse(failureOf(told).reply, { method: "GET" }, common);
-}
-
-export function running(
-  server: Pick<Stoppable, "port">,
-  on: ListenOn,
-  stop: () => Promise<void>,
-): RunningServer {
-  const port = server.port ?? 0;
-  return { address: addressText(on, port), port, stop };
 }
