@@ -21,7 +21,7 @@ const residentMiBMax = 320;
 /** Of those that something still refers to: 80,000 at the start, and what caches of bounded size hold. */
 const objectsMax = 300_000;
 /** Files that a registry keeps open may be a few more than at its start. */
-const moreDescriptorsMax = 12;
+const moreDescriptorsMax = 24;
 
 setDefaultTimeout(24 * 3_600_000);
 
