@@ -16,31 +16,10 @@ const projectDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
  */
 const allowed = {
   "src/main.ts": ["src/cli"],
-  "src/compose.ts": ["src"],
-  "src/compose-observed.ts": ["src"],
-  "src/compose-root.ts": ["src"],
-  "src/compose-verify.ts": ["src"],
-  "src/compose-pressure.ts": ["src"],
-  "src/compose-api.ts": ["src"],
-  "src/compose-retention.ts": ["src"],
-  "src/compose-access.ts": ["src"],
-  "src/compose-audit.ts": ["src"],
-  "src/compose-background.ts": ["src"],
-  "src/compose-reload.ts": ["src"],
-  "src/compose-settings.ts": ["src"],
-  "src/compose-acme.ts": ["src"],
-  "src/config-mapping.ts": ["src/config", "src/gc", "src/http", "src/registry"],
-  "src/compose-tls.ts": ["src"],
+  "src/compose": ["src"],
   "src/watched-files.ts": ["src/registry/ports"],
-  "src/renewal.ts": [
-    "src/index",
-    "src/registry",
-    "src/takeover",
-    "src/owner",
-    "type src/observability",
-  ],
   "src/cli": [
-    "src/compose.ts",
+    "src/compose/index.ts",
     "src/oci",
     "src/config",
     "src/observability",
@@ -81,7 +60,7 @@ const allowed = {
   "test/support": ["test/fixtures", "src/registry/ports", "src/storage/memory.ts"],
 };
 
-/** A worker puts the parts of its own thread together, as compose.ts does for the main one. */
+/** A worker puts the parts of its own thread together, as compose/ does for the main one. */
 const allowedToWorkers = ["src/storage", "src/index", "src/takeover"];
 
 /** Rooms that import no package and no part of the runtime. */

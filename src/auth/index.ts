@@ -1,4 +1,4 @@
-// Who asks, and what they may do. Decides; knows no HTTP. compose-access.ts puts it together.
+// Who asks, and what they may do. Decides; knows no HTTP. compose/access.ts puts it together.
 export { BearerTokens } from "./bearer-tokens.ts";
 export {
   addUser,

@@ -1,6 +1,6 @@
 // `registry reload [config.yml]`: has the running server take its configuration as it is now, and says what
 // became of it. The server reads its own file, the one that it was started with.
-import { askToReload } from "../compose.ts";
+import { askToReload } from "../compose/index.ts";
 import { prepare } from "./prepare.ts";
 
 export async function runReload(path: string | undefined): Promise<number> {

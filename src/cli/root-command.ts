@@ -1,6 +1,6 @@
 // What the commands on a root have in common: find the configuration, say what is odd about it, run the
 // command in this process or in the one that owns the root, and turn failures into exit code 1.
-import { type RootRequest, runOnRoot } from "../compose.ts";
+import { type RootRequest, runOnRoot } from "../compose/index.ts";
 import type { Config } from "../config/index.ts";
 import { openLogs } from "../observability/index.ts";
 import type { Logger } from "../observability/index.ts";

@@ -1,7 +1,7 @@
 // `registry serve [config.yml]`: serves until SIGTERM or SIGINT, then ends what is under way and exits 0.
 // SIGHUP: takes the configuration as it is now.
 import { writeSync } from "node:fs";
-import { rootDirectoryOf, serve } from "../compose.ts";
+import { rootDirectoryOf, serve } from "../compose/index.ts";
 import { loadConfig } from "../config/index.ts";
 import { openLogs } from "../observability/index.ts";
 import { greeting } from "./greeting.ts";

@@ -1,4 +1,4 @@
-// The HTTP side: the only room that knows HTTP. compose.ts starts it over a Registry.
+// The HTTP side: the only room that knows HTTP. compose/ starts it over a Registry.
 export type { Access } from "./context.ts";
 export { startDebugServer } from "./debug-server.ts";
 export { Limits } from "./limits/limits.ts";

@@ -1,4 +1,4 @@
-// What the HTTP side needs to know of the configuration, as plain values. compose.ts maps `Config`
+// What the HTTP side needs to know of the configuration, as plain values. compose/config-mapping.ts maps `Config`
 // to it. Never read from the environment or a file here.
 
 /** Where to listen. `hostname` null: all interfaces; `port` 0: any free one. */

@@ -1,6 +1,6 @@
 // The worker thread that owns the writing connection: collects the calls that wait, runs them as one
 // transaction, and answers when it is durable. The main thread's loop never waits for this disk.
-// A composition file: it puts the tree's probe beside the index, as compose.ts does for the rest.
+// A composition file: it puts the tree's probe beside the index, as compose/ does for the rest.
 import { StorageError } from "../registry/ports/storage.ts";
 import { FilesystemTreeProbe } from "../storage/filesystem/tree-probe.ts";
 import { type Call, type Outcome, runBatch } from "./batch.ts";

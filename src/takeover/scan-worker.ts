@@ -1,5 +1,5 @@
 // The worker thread that walks the tree beside the index, on a reading connection of its own, and hands
-// on what it finds. A composition file: it puts the tree and the index together, as compose.ts does for
+// on what it finds. A composition file: it puts the tree and the index together, as compose/ does for
 // the rest. Never writes to either.
 import { danglingPage } from "../index/dangling.ts";
 import { factOf } from "../index/redo.ts";

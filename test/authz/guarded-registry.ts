@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runOnRoot, serve } from "../../src/compose.ts";
+import { runOnRoot, serve } from "../../src/compose/index.ts";
 import { type Config, loadConfig } from "../../src/config/index.ts";
 import type { Logger } from "../../src/observability/index.ts";
 import type { Ask } from "./content.ts";

@@ -1,5 +1,5 @@
 // Our registry in this process: its server and its commands on one root, and what they told.
-import { type RootRequest, runOnRoot, type Serving, serve } from "../../src/compose.ts";
+import { type RootRequest, runOnRoot, type Serving, serve } from "../../src/compose/index.ts";
 import { type Config, loadConfig } from "../../src/config/index.ts";
 import type { CollectionEvent, CollectionReport } from "../../src/gc/index.ts";
 import type { Logger, Logs } from "../../src/observability/index.ts";

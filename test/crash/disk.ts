@@ -1,4 +1,4 @@
-// Roots on the real file system for the crash tests: their ports, opened as compose.ts does it but for
+// Roots on the real file system for the crash tests: their ports, opened as compose/root.ts does it but for
 // the lock, and copies of them.
 import { cpSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The registry as compose.ts puts it together, from ports that a test has wrapped, and with a clock that
+// The registry as compose/root.ts puts it together, from ports that a test has wrapped, and with a clock that
 // the test moves.
 import { Collector } from "../../src/gc/index.ts";
 import type { Digest } from "../../src/oci/index.ts";

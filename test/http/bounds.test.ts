@@ -1,6 +1,6 @@
 // Immutable tags, quotas and the load line, as clients meet them: a text of a configuration in, answers out.
 import { describe, expect, test } from "bun:test";
-import { boundsOf } from "../../src/config-mapping.ts";
+import { boundsOf } from "../../src/compose/config-mapping.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import { digestOf } from "../../src/oci/index.ts";
 import { DiskWatch } from "../../src/pressure/index.ts";

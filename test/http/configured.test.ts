@@ -1,6 +1,6 @@
 // What config.yml says, through to the wire: a text of a configuration in, a request's answer out.
 import { describe, expect, test } from "bun:test";
-import { httpOptions, manifestValidation } from "../../src/config-mapping.ts";
+import { httpOptions, manifestValidation } from "../../src/compose/config-mapping.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import { type Digest, digestOf, mediaTypes } from "../../src/oci/index.ts";
 import { type Harness, errorIn, imageManifest, manifestInit, startHarness } from "./harness.ts";

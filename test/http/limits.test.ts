@@ -1,6 +1,6 @@
 // `http.limits` as clients meet it: a text of a configuration in, answers out.
 import { describe, expect, test } from "bun:test";
-import { contentBounds, limitsOptions } from "../../src/config-mapping.ts";
+import { contentBounds, limitsOptions } from "../../src/compose/config-mapping.ts";
 import { type Config, loadConfig } from "../../src/config/index.ts";
 import { Limits } from "../../src/http/index.ts";
 import { digestOf } from "../../src/oci/index.ts";

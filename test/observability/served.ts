@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Serving, serve } from "../../src/compose.ts";
+import { type Serving, serve } from "../../src/compose/index.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import type { Logs } from "../../src/observability/index.ts";
 import { silentLogger } from "../../src/observability/logger.ts";

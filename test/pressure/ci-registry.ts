@@ -1,4 +1,4 @@
-// A whole registry in this process, as compose.ts puts it together, but by a clock that the test moves: on
+// A whole registry in this process, as compose/ puts it together, but by a clock that the test moves: on
 // a disk of its own, with a server, collector, retention and the watch over the load.
 import { join } from "node:path";
 import {
@@ -6,7 +6,7 @@ import {
   httpOptions,
   scheduleOptions,
   serviceOptions,
-} from "../../src/config-mapping.ts";
+} from "../../src/compose/config-mapping.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import { CollectionSchedule, Collector, pauseFor } from "../../src/gc/index.ts";
 import { startServer } from "../../src/http/index.ts";

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ReloadOutcome } from "../../src/compose-reload.ts";
-import { type Serving, serve } from "../../src/compose.ts";
+import type { ReloadOutcome } from "../../src/compose/reload.ts";
+import { type Serving, serve } from "../../src/compose/index.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import type { Logs } from "../../src/observability/index.ts";
 import { createLineFormat } from "../../src/observability/log-format.ts";

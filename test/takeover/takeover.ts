@@ -5,7 +5,7 @@ import {
   parseReference,
   parseRepositoryName,
 } from "../../src/oci/index.ts";
-import { verifyRoot } from "../../src/compose-verify.ts";
+import { verifyRoot } from "../../src/compose/verify.ts";
 import { KeyedLocks } from "../../src/registry/keyed-locks.ts";
 import { FilesystemStorage } from "../../src/storage/filesystem/filesystem-storage.ts";
 import type { Index, TreeProblem } from "../../src/registry/ports/index.ts";

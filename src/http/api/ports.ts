@@ -1,5 +1,5 @@
 // What the API asks of others than the domain of the OCI endpoints: plain facts and requests. Implemented by
-// the rooms that do the work; compose-api.ts puts them together.
+// the rooms that do the work; compose/api.ts puts them together.
 import type { RunEntry, Totals } from "../../registry/ports/index.ts";
 import type { DeletionService } from "../../registry/deletions.ts";
 import type { Inspection } from "../../registry/inspection.ts";

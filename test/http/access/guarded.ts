@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { composeAccess } from "../../../src/compose-access.ts";
+import { composeAccess } from "../../../src/compose/access.ts";
 import { loadConfig } from "../../../src/config/index.ts";
-import { httpOptions, limitsOptions } from "../../../src/config-mapping.ts";
+import { httpOptions, limitsOptions } from "../../../src/compose/config-mapping.ts";
 import { Limits } from "../../../src/http/index.ts";
 import { createMemoryIndex } from "../../../src/index/sqlite-index.ts";
 import type { Index } from "../../../src/registry/ports/index.ts";

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Serving, serve } from "../../../src/compose.ts";
+import { type Serving, serve } from "../../../src/compose/index.ts";
 import { loadConfig } from "../../../src/config/index.ts";
 import type { Logger } from "../../../src/observability/index.ts";
 import { operations } from "../../../src/http/api/operations/index.ts";

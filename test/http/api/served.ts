@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { serve } from "../../../src/compose.ts";
+import { serve } from "../../../src/compose/index.ts";
 import { loadConfig } from "../../../src/config/index.ts";
 import type { LogFields } from "../../../src/http/index.ts";
 import type { Logger } from "../../../src/observability/index.ts";

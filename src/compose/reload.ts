@@ -1,8 +1,7 @@
 // Another configuration for a registry that runs: what SIGHUP and `registry reload` do. Whole or nothing:
 // everything that may fail is made before anything is switched, and then all of it is switched in one turn.
 // What works by itself, and may have something under way, is stopped between two of its steps and begun
-// again by the new settings. A part of compose.ts: it knows every room too, and decides nothing that a room
-// could. What can be changed: config/reloading.ts. Documentation: docs/operating.md.
+// again by the new settings. What can be changed: config/reloading.ts. Documentation: docs/operating.md.
 import { closeSync, openSync } from "node:fs";
 import {
   changedKeys,
@@ -11,9 +10,9 @@ import {
   type LiveConfig,
   type LoadedConfig,
   reloadedConfig,
-} from "./config/index.ts";
-import type { Logger, LogsSettings } from "./observability/index.ts";
-import type { Asker } from "./owner/control-socket.ts";
+} from "../config/index.ts";
+import type { Logger, LogsSettings } from "../observability/index.ts";
+import type { Asker } from "../owner/control-socket.ts";
 
 /** Puts what was made in its place, at once; what takes longer is resolved when it is over. */
 export type Switch = () => void | Promise<void>;

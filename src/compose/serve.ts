@@ -1,22 +1,22 @@
-// The only file that knows every room: configuration in, running parts out. Decides nothing that a room
-// could decide for itself. How a root is opened: compose-root.ts.
-import { ApiServices } from "./compose-api.ts";
-import { runTokenCommand } from "./auth/index.ts";
-import { auditRepair, auditToken } from "./compose-audit.ts";
-import { BackgroundWork } from "./compose-background.ts";
-import { type ComposedTls, composeTls } from "./compose-tls.ts";
-import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./compose-root.ts";
-import { pressureOn } from "./compose-pressure.ts";
-import { type ReloadOutcome, Reloads, tellReload } from "./compose-reload.ts";
-import { retentionUnderPressure, runRetention } from "./compose-retention.ts";
-import { Settings } from "./compose-settings.ts";
-import { reindexProgress, verifyRoot } from "./compose-verify.ts";
-import { type Config, LiveConfig, type LoadedConfig } from "./config/index.ts";
+// Serves a root by a configuration, and carries out commands on a root, in this process or in the one that
+// owns it. How a root is opened: root.ts.
+import { ApiServices } from "./api.ts";
+import { runTokenCommand } from "../auth/index.ts";
+import { auditRepair, auditToken } from "./audit.ts";
+import { BackgroundWork } from "./background.ts";
+import { type ComposedTls, composeTls } from "./tls.ts";
+import { logTo, type OpenRoot, openRoot, rootDirectoryOf } from "./root.ts";
+import { pressureOn } from "./pressure.ts";
+import { type ReloadOutcome, Reloads, tellReload } from "./reload.ts";
+import { retentionUnderPressure, runRetention } from "./retention.ts";
+import { Settings } from "./settings.ts";
+import { reindexProgress, verifyRoot } from "./verify.ts";
+import { type Config, LiveConfig, type LoadedConfig } from "../config/index.ts";
 import { httpOptions, limitsOptions } from "./config-mapping.ts";
-import { parseCollectOptions, systemTimers, tellHistory } from "./gc/index.ts";
-import { notifierOf, type Observed, observe } from "./compose-observed.ts";
-import { Limits, type RegistryServer, startServer } from "./http/index.ts";
-import type { Logger, Logs, LogsSettings } from "./observability/index.ts";
+import { parseCollectOptions, systemTimers, tellHistory } from "../gc/index.ts";
+import { notifierOf, type Observed, observe } from "./observed.ts";
+import { Limits, type RegistryServer, startServer } from "../http/index.ts";
+import type { Logger, Logs, LogsSettings } from "../observability/index.ts";
 import {
   type Asker,
   askOwner,
@@ -24,15 +24,15 @@ import {
   type ControlServer,
   OwnerSilentError,
   serveControl,
-} from "./owner/control-socket.ts";
-import { refuseIfOwned, RootOwnedError } from "./owner/owner-lock.ts";
-import { requestProblem } from "./owner/request-problem.ts";
-import { becomeDirectoryOwner } from "./owner/root-user.ts";
-import { systemClock } from "./registry/ports/clock.ts";
-import { runDelete, runRestore, tellDeletions } from "./registry/undo-commands.ts";
-import { tellUsage, UsageRecorder } from "./usage/index.ts";
+} from "../owner/control-socket.ts";
+import { refuseIfOwned, RootOwnedError } from "../owner/owner-lock.ts";
+import { requestProblem } from "../owner/request-problem.ts";
+import { becomeDirectoryOwner } from "../owner/root-user.ts";
+import { systemClock } from "../registry/ports/clock.ts";
+import { runDelete, runRestore, tellDeletions } from "../registry/undo-commands.ts";
+import { tellUsage, UsageRecorder } from "../usage/index.ts";
 
-export { rootDirectoryOf } from "./compose-root.ts";
+export { rootDirectoryOf } from "./root.ts";
 
 export interface Serving {
   readonly address: string;

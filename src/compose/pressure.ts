@@ -1,15 +1,14 @@
-// Puts the watch over the storage's load together, and what makes room. A part of compose.ts: it knows
-// every room too, and decides nothing that a room could decide.
-import type { Config } from "./config/index.ts";
+// Puts the watch over the storage's load together, and what makes room.
+import type { Config } from "../config/index.ts";
 import { uploadAgeMs } from "./config-mapping.ts";
-import { type Collector, pauseFor, systemTimers } from "./gc/index.ts";
-import { type ApplyRetention, DiskWatch, Relief, StoredBytes } from "./pressure/index.ts";
-import { type Clock, systemClock } from "./registry/ports/clock.ts";
-import type { DiskSpace } from "./registry/ports/disk-space.ts";
-import type { Index } from "./registry/ports/index.ts";
-import type { Storage } from "./registry/ports/storage.ts";
-import { FileSystemSpace } from "./storage/filesystem/file-system-space.ts";
-import type { Agreement } from "./takeover/agreement.ts";
+import { type Collector, pauseFor, systemTimers } from "../gc/index.ts";
+import { type ApplyRetention, DiskWatch, Relief, StoredBytes } from "../pressure/index.ts";
+import { type Clock, systemClock } from "../registry/ports/clock.ts";
+import type { DiskSpace } from "../registry/ports/disk-space.ts";
+import type { Index } from "../registry/ports/index.ts";
+import type { Storage } from "../registry/ports/storage.ts";
+import { FileSystemSpace } from "../storage/filesystem/file-system-space.ts";
+import type { Agreement } from "../takeover/agreement.ts";
 
 interface Log {
   readonly info: (message: string) => void;

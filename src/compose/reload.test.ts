@@ -1,7 +1,7 @@
 // The frame of a reload: what is made before anything is switched, and loops that are begun again.
 import { describe, expect, test } from "bun:test";
-import { type Loop, type ReloadablePart, Reloads, RestartableLoop } from "./compose-reload.ts";
-import { type Config, ConfigError, LiveConfig, loadConfig } from "./config/index.ts";
+import { type Loop, type ReloadablePart, Reloads, RestartableLoop } from "./reload.ts";
+import { type Config, ConfigError, LiveConfig, loadConfig } from "../config/index.ts";
 
 const load = (text: string): Config =>
   loadConfig({ path: "c", env: {}, readFile: () => `version: 0.1\nstorage: inmemory\n${text}` })

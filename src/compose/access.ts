@@ -1,5 +1,5 @@
-// Puts access control together, as the configuration says. A part of compose.ts: it knows every room,
-// and decides nothing that a room could decide.
+// Puts access control together, as the configuration says: who logs in how, and by which rules. What has to be
+// the same when the rules are others (the issuer's keys, who has proved a password) is made apart.
 import { join } from "node:path";
 import {
   AccessRules,
@@ -16,13 +16,13 @@ import {
   RobotTokens,
   TokenAccess,
   TrustedKeys,
-} from "./auth/index.ts";
-import type { AuthConfig, Config } from "./config/index.ts";
-import type { Access } from "./http/index.ts";
-import type { Logger } from "./observability/index.ts";
-import { ownDirectory } from "./owner/owner-lock.ts";
-import { type Clock, systemClock } from "./registry/ports/clock.ts";
-import type { TokenIndex } from "./registry/ports/index.ts";
+} from "../auth/index.ts";
+import type { AuthConfig, Config } from "../config/index.ts";
+import type { Access } from "../http/index.ts";
+import type { Logger } from "../observability/index.ts";
+import { ownDirectory } from "../owner/owner-lock.ts";
+import { type Clock, systemClock } from "../registry/ports/clock.ts";
+import type { TokenIndex } from "../registry/ports/index.ts";
 
 /** Where the own issuer answers, below `http.prefix`. */
 const issuerPath = "/auth/token";

@@ -1,20 +1,20 @@
 // Puts retention together with the root that it works on: the rules of the configuration, what a command
 // asks for, the server's own schedule.
-import type { Config } from "./config/index.ts";
+import type { Config } from "../config/index.ts";
 import { boundsOf } from "./config-mapping.ts";
-import { pauseFor, systemTimers } from "./gc/index.ts";
-import type { Logger } from "./observability/index.ts";
-import type { Asker } from "./owner/control-socket.ts";
-import type { ApplyRetention } from "./pressure/index.ts";
-import { auditTo } from "./registry/audit.ts";
-import { systemClock } from "./registry/ports/clock.ts";
-import type { Index, RegistryEvent } from "./registry/ports/index.ts";
-import { requestOrigin } from "./registry/ports/request-origin.ts";
-import { PullLog } from "./registry/pull-log.ts";
-import type { TreeFollower } from "./registry/tree-follower.ts";
-import { parseRetentionRequest, Retention, RetentionSchedule } from "./retention/index.ts";
-import type { RetentionRun } from "./retention/events.ts";
-import type { Agreement } from "./takeover/agreement.ts";
+import { pauseFor, systemTimers } from "../gc/index.ts";
+import type { Logger } from "../observability/index.ts";
+import type { Asker } from "../owner/control-socket.ts";
+import type { ApplyRetention } from "../pressure/index.ts";
+import { auditTo } from "../registry/audit.ts";
+import { systemClock } from "../registry/ports/clock.ts";
+import type { Index, RegistryEvent } from "../registry/ports/index.ts";
+import { requestOrigin } from "../registry/ports/request-origin.ts";
+import { PullLog } from "../registry/pull-log.ts";
+import type { TreeFollower } from "../registry/tree-follower.ts";
+import { parseRetentionRequest, Retention, RetentionSchedule } from "../retention/index.ts";
+import type { RetentionRun } from "../retention/events.ts";
+import type { Agreement } from "../takeover/agreement.ts";
 
 interface RetentionRoot {
   readonly index: Index;

@@ -1,19 +1,18 @@
-// What the registry tells of itself, put together: health checks, readiness, metrics,
-// traces, the debug server.
-// A part of compose.ts: it knows every room too, and decides nothing that a room could decide.
+// What the registry tells of itself, put together: health checks, readiness, metrics, traces, the debug
+// server.
 import { hostname } from "node:os";
-import packageJson from "../package.json" with { type: "json" };
-import { logTo, type OpenRoot, type Watch } from "./compose-root.ts";
-import type { ComposedTls } from "./compose-tls.ts";
-import type { Config } from "./config/index.ts";
+import packageJson from "../../package.json" with { type: "json" };
+import { logTo, type OpenRoot, type Watch } from "./root.ts";
+import type { ComposedTls } from "./tls.ts";
+import type { Config } from "../config/index.ts";
 import {
   type MetricsText,
   type RequestObserver,
   type RunningServer,
   ServingReadiness,
   startDebugServer,
-} from "./http/index.ts";
-import { Notifier, referencesIn } from "./notifications/index.ts";
+} from "../http/index.ts";
+import { Notifier, referencesIn } from "../notifications/index.ts";
 import {
   configuredChecks,
   HealthMonitor,
@@ -21,14 +20,14 @@ import {
   type Logger,
   Profiles,
   tracingSettings,
-} from "./observability/index.ts";
-import { operations } from "./index/operations.ts";
-import type { Metrics } from "./observability/metrics/index.ts";
-import type { Tracing } from "./observability/tracing/index.ts";
-import { type Digest, manifestBytesMax } from "./oci/index.ts";
-import { sleep, systemClock } from "./registry/ports/clock.ts";
-import { StorageHealth } from "./registry/storage-health.ts";
-import { blobDataPath } from "./storage/layout.ts";
+} from "../observability/index.ts";
+import { operations } from "../index/operations.ts";
+import type { Metrics } from "../observability/metrics/index.ts";
+import type { Tracing } from "../observability/tracing/index.ts";
+import { type Digest, manifestBytesMax } from "../oci/index.ts";
+import { sleep, systemClock } from "../registry/ports/clock.ts";
+import { StorageHealth } from "../registry/storage-health.ts";
+import { blobDataPath } from "../storage/layout.ts";
 
 export interface Observed {
   readonly health: HealthMonitor;
@@ -150,7 +149,7 @@ async function loadTracing(logger: Logger): Promise<Tracing | undefined> {
   const { enabled, warnings } = tracingSettings(process.env);
   for (const warning of warnings) logger.warn(warning);
   if (!enabled) return undefined;
-  const { Tracing: Loaded } = await import("./observability/tracing/index.ts");
+  const { Tracing: Loaded } = await import("../observability/tracing/index.ts");
   logger.info("traces are sent as OpenTelemetry's variables say");
   return new Loaded({
     version: packageJson.version,
@@ -176,6 +175,6 @@ export function notifierOf(config: Config, root: OpenRoot, logger: Logger): Noti
 
 /** A package of its own: a registry without metrics does not load it. */
 async function loadMetrics(): Promise<Metrics> {
-  const { Metrics: Loaded } = await import("./observability/metrics/index.ts");
+  const { Metrics: Loaded } = await import("../observability/metrics/index.ts");
   return new Loaded(packageJson.version);
 }

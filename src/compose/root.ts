@@ -1,41 +1,41 @@
 // Opens a root: takes its lock, puts the parts together that work on it, and brings index and tree to
-// agree. A part of compose.ts: it knows every room too, and decides nothing that a room could decide.
+// agree.
 import { join, resolve } from "node:path";
-import { reindexProgress } from "./compose-verify.ts";
-import type { Config } from "./config/index.ts";
-import { diskWatchOf } from "./compose-pressure.ts";
-import { pullLogOf, retentionOf } from "./compose-retention.ts";
+import { reindexProgress } from "./verify.ts";
+import type { Config } from "../config/index.ts";
+import { diskWatchOf } from "./pressure.ts";
+import { pullLogOf, retentionOf } from "./retention.ts";
 import { boundsOf, contentBounds, serviceOptions } from "./config-mapping.ts";
-import { type CollectionParts, Collector, logRun, pauseFor } from "./gc/index.ts";
-import { RenewableIndex } from "./index/renewable-index.ts";
-import { createMemoryIndex } from "./index/sqlite-index.ts";
-import type { Logger } from "./observability/index.ts";
-import type { Digest } from "./oci/index.ts";
-import type { Asker } from "./owner/control-socket.ts";
-import { ownDirectory, OwnerLock } from "./owner/owner-lock.ts";
-import { makeRootDirectory } from "./owner/root-directory.ts";
-import { adoptRoot, checkRootIdentity } from "./owner/root-identity.ts";
-import type { DiskWatch } from "./pressure/index.ts";
-import { auditTo } from "./registry/audit.ts";
-import { ContentLimits } from "./registry/content-limits.ts";
-import { createRegistry, type RegistryServices } from "./registry/create-registry.ts";
-import { isFull } from "./registry/in-halves.ts";
-import { type DigestLocks, KeyedLocks } from "./registry/keyed-locks.ts";
-import { unboundedLoad } from "./registry/load-line.ts";
-import { systemClock } from "./registry/ports/clock.ts";
-import type { Index, RunRecord } from "./registry/ports/index.ts";
-import type { Storage } from "./registry/ports/storage.ts";
-import type { PullLog } from "./registry/pull-log.ts";
-import type { Reports, ServiceParts } from "./registry/services.ts";
-import { TreeFollower } from "./registry/tree-follower.ts";
-import { UploadExpiry } from "./registry/upload-expiry.ts";
-import type { Retention } from "./retention/index.ts";
+import { type CollectionParts, Collector, logRun, pauseFor } from "../gc/index.ts";
+import { RenewableIndex } from "../index/renewable-index.ts";
+import { createMemoryIndex } from "../index/sqlite-index.ts";
+import type { Logger } from "../observability/index.ts";
+import type { Digest } from "../oci/index.ts";
+import type { Asker } from "../owner/control-socket.ts";
+import { ownDirectory, OwnerLock } from "../owner/owner-lock.ts";
+import { makeRootDirectory } from "../owner/root-directory.ts";
+import { adoptRoot, checkRootIdentity } from "../owner/root-identity.ts";
+import type { DiskWatch } from "../pressure/index.ts";
+import { auditTo } from "../registry/audit.ts";
+import { ContentLimits } from "../registry/content-limits.ts";
+import { createRegistry, type RegistryServices } from "../registry/create-registry.ts";
+import { isFull } from "../registry/in-halves.ts";
+import { type DigestLocks, KeyedLocks } from "../registry/keyed-locks.ts";
+import { unboundedLoad } from "../registry/load-line.ts";
+import { systemClock } from "../registry/ports/clock.ts";
+import type { Index, RunRecord } from "../registry/ports/index.ts";
+import type { Storage } from "../registry/ports/storage.ts";
+import type { PullLog } from "../registry/pull-log.ts";
+import type { Reports, ServiceParts } from "../registry/services.ts";
+import { TreeFollower } from "../registry/tree-follower.ts";
+import { UploadExpiry } from "../registry/upload-expiry.ts";
+import type { Retention } from "../retention/index.ts";
 import { openIndexOrSetAside, renewalOf, suspectDamage } from "./renewal.ts";
-import { FilesystemStorage } from "./storage/filesystem/filesystem-storage.ts";
-import { MemoryStorage } from "./storage/memory.ts";
-import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
-import { TreeLook } from "./takeover/look.ts";
-import { UsageReports } from "./usage/index.ts";
+import { FilesystemStorage } from "../storage/filesystem/filesystem-storage.ts";
+import { MemoryStorage } from "../storage/memory.ts";
+import { Agreement, type AgreementParts } from "../takeover/agreement.ts";
+import { TreeLook } from "../takeover/look.ts";
+import { UsageReports } from "../usage/index.ts";
 
 /** A root that this process owns, with everything that works on it. */
 export interface OpenRoot {

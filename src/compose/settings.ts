@@ -1,17 +1,16 @@
 // The parts of a server that take other settings while it serves: who may come in, who is notified, what is
-// looked at, what is logged. What works by itself: compose-background.ts; what asks for the configuration of
-// the moment each time needs no part (config-mapping.ts). A part of compose.ts: it knows every room too,
-// and decides nothing that a room could decide.
-import { composeAccess, issuerKeysOf, loginsOf } from "./compose-access.ts";
-import type { ApiServices } from "./compose-api.ts";
-import type { Observed } from "./compose-observed.ts";
-import { checkPasswordFile, type ReloadablePart, reloadableLogs } from "./compose-reload.ts";
-import type { OpenRoot } from "./compose-root.ts";
-import type { Config, LiveConfig } from "./config/index.ts";
+// looked at, what is logged. What works by itself: background.ts; what asks for the configuration of the
+// moment each time needs no part (config-mapping.ts).
+import { composeAccess, issuerKeysOf, loginsOf } from "./access.ts";
+import type { ApiServices } from "./api.ts";
+import type { Observed } from "./observed.ts";
+import { checkPasswordFile, type ReloadablePart, reloadableLogs } from "./reload.ts";
+import type { OpenRoot } from "./root.ts";
+import type { Config, LiveConfig } from "../config/index.ts";
 import { contentBounds, limitsOptions } from "./config-mapping.ts";
-import type { Access, Limits, RegistryServer } from "./http/index.ts";
-import type { Notifier } from "./notifications/index.ts";
-import type { Logger, LogsSettings } from "./observability/index.ts";
+import type { Access, Limits, RegistryServer } from "../http/index.ts";
+import type { Notifier } from "../notifications/index.ts";
+import type { Logger, LogsSettings } from "../observability/index.ts";
 
 interface SettingsParts {
   readonly live: LiveConfig;

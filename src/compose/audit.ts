@@ -1,8 +1,8 @@
 // Audit lines of commands: who had what done, and how it ended. What is asked for over HTTP leaves its lines
-// there (http/api/audit.ts), deletions and restores theirs (registry/audit.ts). A part of compose.ts.
-import { type TokenEvent, tokenCommandBy } from "./auth/index.ts";
-import type { Logger } from "./observability/index.ts";
-import { parseVerifyOptions } from "./takeover/verify-events.ts";
+// there (http/api/audit.ts), deletions and restores theirs (registry/audit.ts).
+import { type TokenEvent, tokenCommandBy } from "../auth/index.ts";
+import type { Logger } from "../observability/index.ts";
+import { parseVerifyOptions } from "../takeover/verify-events.ts";
 
 /** Over the API the request leaves such a line. */
 export function auditRepair(logger: Logger, options: unknown): void {

@@ -1,16 +1,15 @@
-// Puts together what `http.tls` says: certificates from their files, watched for changes, or from a CA. A part of
-// compose.ts: it knows every room, and decides nothing that a room could decide.
-import { composeAcme } from "./compose-acme.ts";
-import { type HttpConfig, opensslSuites } from "./config/index.ts";
+// Puts together what `http.tls` says: certificates from their files, watched for changes, or from a CA.
+import { composeAcme } from "./acme.ts";
+import { type HttpConfig, opensslSuites } from "../config/index.ts";
 import {
   type CertificateSource,
   certificateFiles,
   clientCaFiles,
   type TlsParts,
   type Watching,
-} from "./http/index.ts";
-import type { Logger } from "./observability/index.ts";
-import { systemClock } from "./registry/ports/clock.ts";
+} from "../http/index.ts";
+import type { Logger } from "../observability/index.ts";
+import { systemClock } from "../registry/ports/clock.ts";
 
 export interface ComposedTls {
   readonly parts: TlsParts;

@@ -1,18 +1,18 @@
 // What becomes of an index that is damaged or gone, found at the start or while it is open: its files are
-// moved aside, and a new one is built from the tree, which has all that matters. A composition file, a part
-// of compose.ts: it puts the index, the tree's follower and the takeover together for that.
-import { openIndex } from "./index/sqlite-index.ts";
-import { type RenewableIndex, type Renewal, setAside } from "./index/renewable-index.ts";
-import { IndexDamagedError } from "./index/sql.ts";
-import type { Logger } from "./observability/index.ts";
-import { adoptRoot } from "./owner/root-identity.ts";
-import { payOwed } from "./registry/pay-owed.ts";
-import { systemClock } from "./registry/ports/clock.ts";
-import type { Index } from "./registry/ports/index.ts";
-import type { Storage } from "./registry/ports/storage.ts";
-import type { Reports } from "./registry/services.ts";
-import { Agreement, type AgreementParts } from "./takeover/agreement.ts";
-import { IndexUnreadableError } from "./takeover/run-scan.ts";
+// moved aside, and a new one is built from the tree, which has all that matters. Puts the index, the tree's
+// follower and the takeover together for that.
+import { openIndex } from "../index/sqlite-index.ts";
+import { type RenewableIndex, type Renewal, setAside } from "../index/renewable-index.ts";
+import { IndexDamagedError } from "../index/sql.ts";
+import type { Logger } from "../observability/index.ts";
+import { adoptRoot } from "../owner/root-identity.ts";
+import { payOwed } from "../registry/pay-owed.ts";
+import { systemClock } from "../registry/ports/clock.ts";
+import type { Index } from "../registry/ports/index.ts";
+import type { Storage } from "../registry/ports/storage.ts";
+import type { Reports } from "../registry/services.ts";
+import { Agreement, type AgreementParts } from "../takeover/agreement.ts";
+import { IndexUnreadableError } from "../takeover/run-scan.ts";
 
 /** A damaged index is kept for whoever wants to look at it; the tree has all that matters. */
 export async function openIndexOrSetAside(

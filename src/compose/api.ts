@@ -1,21 +1,21 @@
 // Puts the API together with the root that it shows: what it asks of the collector and of verify, in the
-// words of both sides. A part of compose.ts: it knows every room too, and decides nothing that a room could.
-import packageJson from "../package.json" with { type: "json" };
-import { logTo, type OpenRoot } from "./compose-root.ts";
-import { verifyRoot } from "./compose-verify.ts";
-import type { Config } from "./config/index.ts";
-import { CollectionRequests, type CollectOptions } from "./gc/index.ts";
+// words of both sides.
+import packageJson from "../../package.json" with { type: "json" };
+import { logTo, type OpenRoot } from "./root.ts";
+import { verifyRoot } from "./verify.ts";
+import type { Config } from "../config/index.ts";
+import { CollectionRequests, type CollectOptions } from "../gc/index.ts";
 import type {
   ApiParts,
   CollectionControl,
   CollectionRequest,
   VerificationControl,
-} from "./http/index.ts";
-import type { Logger } from "./observability/index.ts";
-import { Inspection } from "./registry/inspection.ts";
-import { systemClock } from "./registry/ports/clock.ts";
-import { RetentionRequests } from "./retention/index.ts";
-import { VerifyRequests } from "./takeover/verify-requests.ts";
+} from "../http/index.ts";
+import type { Logger } from "../observability/index.ts";
+import { Inspection } from "../registry/inspection.ts";
+import { systemClock } from "../registry/ports/clock.ts";
+import { RetentionRequests } from "../retention/index.ts";
+import { VerifyRequests } from "../takeover/verify-requests.ts";
 
 export class ApiServices {
   readonly parts: ApiParts;

@@ -1,15 +1,14 @@
 // What a served root does by itself: collects, applies retention rules, reads its blobs again. Each begins,
-// ends, and is begun again by other settings. A part of compose.ts: it knows every room too, and decides
-// nothing that a room could decide.
-import { type ReloadablePart, RestartableLoop } from "./compose-reload.ts";
-import { retentionSchedule } from "./compose-retention.ts";
-import { logTo, type OpenRoot } from "./compose-root.ts";
-import { scrubOf } from "./compose-verify.ts";
-import type { Config } from "./config/index.ts";
+// ends, and is begun again by other settings.
+import { type ReloadablePart, RestartableLoop } from "./reload.ts";
+import { retentionSchedule } from "./retention.ts";
+import { logTo, type OpenRoot } from "./root.ts";
+import { scrubOf } from "./verify.ts";
+import type { Config } from "../config/index.ts";
 import { scheduleOptions } from "./config-mapping.ts";
-import { CollectionSchedule, systemTimers } from "./gc/index.ts";
-import type { Logger } from "./observability/index.ts";
-import { systemClock } from "./registry/ports/clock.ts";
+import { CollectionSchedule, systemTimers } from "../gc/index.ts";
+import type { Logger } from "../observability/index.ts";
+import { systemClock } from "../registry/ports/clock.ts";
 
 export class BackgroundWork {
   readonly #collection: RestartableLoop;

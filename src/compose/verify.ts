@@ -1,23 +1,23 @@
 // Puts verify and the scrub together with the root that they work on: who mends, where a stopped run goes
 // on, what is told.
-import type { Config } from "./config/index.ts";
-import type { Logger } from "./observability/index.ts";
-import type { Asker } from "./owner/control-socket.ts";
-import type { DigestLocks } from "./registry/keyed-locks.ts";
-import type { Clock } from "./registry/ports/clock.ts";
-import type { EnqueuePage, Index } from "./registry/ports/index.ts";
-import type { Storage } from "./registry/ports/storage.ts";
-import { Quarantine } from "./registry/quarantine.ts";
-import { reindexTeller, wantsReindexProgress } from "./takeover/reindex-progress.ts";
-import { patiently } from "./takeover/patiently.ts";
-import { Scrub } from "./takeover/scrub.ts";
-import { parseVerifyPosition, type VerifyPosition } from "./takeover/reading-position.ts";
-import type { Seen } from "./takeover/scan.ts";
-import { sleepUnless } from "./takeover/agreement.ts";
-import { parseVerifyOptions, type VerifyEvent } from "./takeover/verify-events.ts";
-import type { VerifyCounts } from "./takeover/verify-findings.ts";
-import type { RepairParts } from "./takeover/verify-repair.ts";
-import { verifyRegistry } from "./takeover/verify.ts";
+import type { Config } from "../config/index.ts";
+import type { Logger } from "../observability/index.ts";
+import type { Asker } from "../owner/control-socket.ts";
+import type { DigestLocks } from "../registry/keyed-locks.ts";
+import type { Clock } from "../registry/ports/clock.ts";
+import type { EnqueuePage, Index } from "../registry/ports/index.ts";
+import type { Storage } from "../registry/ports/storage.ts";
+import { Quarantine } from "../registry/quarantine.ts";
+import { reindexTeller, wantsReindexProgress } from "../takeover/reindex-progress.ts";
+import { patiently } from "../takeover/patiently.ts";
+import { Scrub } from "../takeover/scrub.ts";
+import { parseVerifyPosition, type VerifyPosition } from "../takeover/reading-position.ts";
+import type { Seen } from "../takeover/scan.ts";
+import { sleepUnless } from "../takeover/agreement.ts";
+import { parseVerifyOptions, type VerifyEvent } from "../takeover/verify-events.ts";
+import type { VerifyCounts } from "../takeover/verify-findings.ts";
+import type { RepairParts } from "../takeover/verify-repair.ts";
+import { verifyRegistry } from "../takeover/verify.ts";
 
 export interface VerifiedRoot {
   readonly tree: { readonly rootDirectory: string; readonly indexPath: string };

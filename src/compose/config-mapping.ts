@@ -1,11 +1,11 @@
 // What the rooms want to know of the configuration, in their own terms. What can change while the registry
 // runs (config/reloading.ts) is read anew whenever it is asked for.
-import type { Config } from "./config/index.ts";
-import type { ScheduleOptions } from "./gc/index.ts";
-import { bodySilenceMs, type HttpOptions, type LimitsOptions } from "./http/index.ts";
-import type { ContentBounds } from "./registry/content-limits.ts";
-import { Bounds } from "./registry/bounds.ts";
-import type { ManifestValidation, ServiceOptions } from "./registry/services.ts";
+import type { Config } from "../config/index.ts";
+import type { ScheduleOptions } from "../gc/index.ts";
+import { bodySilenceMs, type HttpOptions, type LimitsOptions } from "../http/index.ts";
+import type { ContentBounds } from "../registry/content-limits.ts";
+import { Bounds } from "../registry/bounds.ts";
+import type { ManifestValidation, ServiceOptions } from "../registry/services.ts";
 
 export function manifestValidation(config: Config): ManifestValidation {
   const { enabled, manifests } = config.validation;

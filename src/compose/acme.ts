@@ -1,10 +1,10 @@
 // Puts together what `http.tls.letsencrypt` says: who keeps the certificate, and the server that answers
-// the CA. A part of compose.ts: it knows every room, and decides nothing that a room could decide.
-import { logTo } from "./compose-root.ts";
-import type { HttpConfig, LetsEncryptConfig } from "./config/index.ts";
-import { type CertificateSource, startChallengeServer } from "./http/index.ts";
-import type { Logger } from "./observability/index.ts";
-import { sleep, systemClock } from "./registry/ports/clock.ts";
+// the CA.
+import { logTo } from "./root.ts";
+import type { HttpConfig, LetsEncryptConfig } from "../config/index.ts";
+import { type CertificateSource, startChallengeServer } from "../http/index.ts";
+import type { Logger } from "../observability/index.ts";
+import { sleep, systemClock } from "../registry/ports/clock.ts";
 
 interface Acme {
   readonly certificates: CertificateSource;
@@ -19,7 +19,7 @@ export async function composeAcme(
 ): Promise<Acme> {
   // Only where it is configured.
   const { CertificateCache, CertificateKeeper, makeStandIn, placeOrder } =
-    await import("./acme/index.ts");
+    await import("../acme/index.ts");
   const keeper = await CertificateKeeper.open(
     {
       settings,
