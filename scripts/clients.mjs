@@ -1,5 +1,5 @@
 // The programs that the end-to-end tests drive: real clients, the classic registry to compare with,
-// a proxy and an ACME server. Installs the missing ones where it may (Debian, as root); touches nothing that is there.
+// a proxy, an ACME server, Prometheus' own checks. Installs the missing ones where it may (Debian, as root); touches nothing that is there.
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -11,19 +11,24 @@ const clients = [
   "docker-registry",
   "openssl",
   "nginx",
-  "openssl",
   "pebble",
   "pebble-challtestsrv",
+  "promtool",
 ];
 
 /** Where Debian's package has another name than the program. */
 const otherPackages = new Map([
   ["nginx", "nginx-light"],
   ["pebble-challtestsrv", "pebble"],
+  ["promtool", "prometheus"],
 ]);
 
 /** Debian's packages start a service where there is a systemd: on port 5000, which `npm start` wants, on 80. */
-const services = ["docker-registry", "nginx"];
+const services = new Map([
+  ["docker-registry", "docker-registry"],
+  ["nginx", "nginx"],
+  ["promtool", "prometheus"],
+]);
 
 /** Installs what can be installed and returns the names of those that are missing still. */
 export function ensureClients() {
@@ -34,7 +39,7 @@ export function ensureClients() {
   const install = ["install", "--yes", "--quiet", "--no-install-recommends", ...packages];
   // The lists of packages may be absent or too old: then once more with new ones.
   if (!aptGet(install) && aptGet(["update", "--quiet"])) aptGet(install);
-  for (const service of services) if (missing.includes(service)) stopService(service);
+  for (const [program, service] of services) if (missing.includes(program)) stopService(service);
   return clients.filter((name) => !isOnPath(name));
 }
 

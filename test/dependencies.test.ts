@@ -32,6 +32,11 @@ async function lockEntries(): Promise<readonly (readonly [path: string, entry: L
   return Object.entries(lock.packages).filter(([path]) => path !== "");
 }
 
+/** "node_modules/a/node_modules/@b/c" is a place of "@b/c". */
+function nameAt(place: string): string {
+  return place.slice(place.lastIndexOf("node_modules/") + "node_modules/".length);
+}
+
 /** Every place but the registry itself, which npm puts in place of what is configured. */
 function oddities([path, entry]: readonly [string, LockEntry]): readonly string[] {
   const odd: string[] = [];
@@ -162,22 +167,25 @@ test("the bill of materials names all that is in the executable, with the lock f
       hashes: [{ alg: "SHA-256", content }],
     });
 
-    // Each is one of the lock file's, of the same version and bytes, and not one for tools alone.
-    const locked = new Map(await lockEntries());
+    // Each is one of the lock file's, of the same version and bytes, and not one for tools alone. A name may
+    // be there twice, in two versions.
+    const shipped = new Map(
+      (await lockEntries())
+        .filter(([, entry]) => entry.dev !== true)
+        .map(([place, entry]) => [`${nameAt(place)}@${entry.version}`, entry] as const),
+    );
     for (const { name, version, purl, hashes, licenses } of bom.components) {
-      const entry = locked.get(`node_modules/${name}`);
-      expect([name, entry?.version, entry?.dev ?? false]).toEqual([name, version, false]);
+      const entry = shipped.get(`${name}@${version}`);
+      expect([name, version, entry === undefined]).toEqual([name, version, false]);
       expect(purl).toBe(`pkg:npm/${name.replace("@", "%40")}@${version}`);
       const integrity = Buffer.from(entry?.integrity?.slice(7) ?? "", "base64").toString("hex");
       expect(hashes).toEqual([{ alg: "SHA-512", content: integrity }]);
       expect(licenses?.length).toBeGreaterThan(0);
     }
     // And none is left out: what the lock file says is for use, optional binaries of other machines apart.
-    const names = new Set(bom.components.map(({ name }) => name));
-    const wanted = [...locked]
-      .filter(([, entry]) => !entry.dev && !entry.devOptional && !entry.optional)
-      .map(([place]) => place.slice("node_modules/".length));
-    expect(wanted.filter((name) => !names.has(name))).toEqual([]);
+    const listed = new Set(bom.components.map(({ name, version }) => `${name}@${version}`));
+    const wanted = [...shipped].filter(([, entry]) => !entry.devOptional && !entry.optional);
+    expect(wanted.map(([name]) => name).filter((name) => !listed.has(name))).toEqual([]);
     expect(bom.components.find(({ name }) => name === "bun")?.version).toBe(Bun.version);
 
     const references = bom.components.map((component) => component["bom-ref"]);

@@ -3,7 +3,8 @@
 import { type Asked, withHeaders } from "./asked.ts";
 import type { Chance } from "./chance.ts";
 import { nastyJson } from "./manifests.ts";
-import { nastyDigests, nastyNames, nastyNumbers, nastyTags } from "./nasty.ts";
+import { nastyDigests, nastyNames, nastyNumbers, nastyTags, secretMark } from "./nasty.ts";
+import { Violation } from "./oracle.ts";
 import type { Shot } from "./session.ts";
 import { plainRequest, playground, type Player } from "./valid.ts";
 
@@ -179,10 +180,19 @@ export function tokenShot({ chance, prefix }: Player): Shot {
     const query = ["service=plimsoll", ...asked.slice(0, 60)].join("&").slice(0, 6_000);
     return { asked: plainRequest("GET", `${path}?${query}`) };
   }
-  const grant = chance.pick(["password", "refresh_token", "", "é"]);
+  const grant = chance.pick(["password", "password", "refresh_token", "", "é"]);
+  const user = chance.pick(["alice", "ci", "", "nobody", "é", "a:b", "x".repeat(20_000)]);
+  const password =
+    secretMark + chance.pick(["", "\0", ":", "é", "p".repeat(50_000), "p".repeat(100_000)]);
+  const login = `username=${encodeURIComponent(user)}&password=${encodeURIComponent(password)}`;
   const body = Buffer.from(
-    [`grant_type=${grant}`, "client_id=fuzz", "service=plimsoll", ...asked].join("&"),
+    [`grant_type=${grant}`, "client_id=fuzz", "service=plimsoll", login, ...asked].join("&"),
   );
   const type = "application/x-www-form-urlencoded";
-  return { asked: withHeaders(plainRequest("POST", path, body), ["Content-Type", type]) };
+  return {
+    asked: withHeaders(plainRequest("POST", path, body), ["Content-Type", type]),
+    heard: ({ status }) => {
+      if (status < 300) throw new Violation(`${status} to a form with a wrong password`);
+    },
+  };
 }

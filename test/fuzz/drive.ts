@@ -265,7 +265,6 @@ class Lane {
     checkAnswer(this.#shared.target.rules, asked, answer);
     this.#player.session.learn(answer);
     if (answer.headers.get("connection")?.toLowerCase() === "close") this.#drop();
-    else if ((this.#connection?.leftBytes ?? 0) > 0 && this.#recent.length === 0) this.#drop();
   }
 
   #count({ status }: Answer): void {

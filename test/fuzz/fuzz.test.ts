@@ -17,11 +17,11 @@ const requestsMin = 1_200;
  * What a registry may hold once it is at rest, however many requests there were. (It starts with 80 to 90;
  * a heap that has held 200,000 brackets and bodies of 4 MiB stays at some 200.)
  */
-const residentMiBMax = 256;
+const residentMiBMax = 320;
 /** Of those that something still refers to: 80,000 at the start, and what caches of bounded size hold. */
 const objectsMax = 300_000;
 /** Files that a registry keeps open may be a few more than at its start. */
-const moreDescriptorsMax = 12;
+const moreDescriptorsMax = 24;
 
 setDefaultTimeout(24 * 3_600_000);
 

@@ -52,6 +52,8 @@ interface Made {
   readonly login?: Target["login"];
   readonly keeper?: string;
   readonly storage?: string;
+  /** What only a running server can be asked for; more secrets. */
+  readonly whenRunning?: (configPath: string) => Promise<readonly string[]>;
 }
 
 function basic(user: keyof typeof users): string {
@@ -71,12 +73,18 @@ async function makeGuarded(outer: string): Promise<Made> {
     return [user, Bun.password.hashSync(password, { algorithm: "bcrypt", cost: 4 })] as const;
   });
   await writeFile(path, hashes.map(([user, hash]) => `${user}:${hash}\n`).join(""));
+  const robots: string[] = [];
   return {
     section: `auth:\n  htpasswd: { realm: fuzz, path: ${path} }\n  issuer: {}\n${access}`,
     secrets: hashes.map(([, hash]) => hash),
+    whenRunning: async (configPath) => {
+      robots.push(await createRobot(configPath));
+      return robots;
+    },
     keeper: basic("alice"),
     login: (chance, { tokens }) => {
       if (tokens.length > 0 && chance.percent(25)) return `Bearer ${chance.pick(tokens)}`;
+      if (robots.length > 0 && chance.percent(10)) return robotLogin(chance.pick(robots));
       return basic(
         chance.weighted([
           [7, "alice"],
@@ -86,6 +94,17 @@ async function makeGuarded(outer: string): Promise<Made> {
       );
     },
   };
+}
+
+function robotLogin(password: string): string {
+  return `Basic ${Buffer.from(`ci:${password}`).toString("base64")}`;
+}
+
+async function createRobot(configPath: string): Promise<string> {
+  const rights = ["--user", "ci", "--repositories", "play/**", "--actions", "pull,push"];
+  const made = await registry(["token", "create", ...rights, configPath]);
+  if (made.exitCode !== 0) throw new Error(`making a robot token: ${made.stderr}`);
+  return made.stdout.trim();
 }
 
 async function makeTokenServer(outer: string): Promise<Made> {
@@ -198,6 +217,7 @@ export async function startTarget(name: TargetName): Promise<Target> {
   const logPath = join(outer, "server.log");
   const { prefix = "", secrets = [], keeper = null, login = () => null } = made;
   const server = await startRegistry({ configPath, host, logPath, firstPath: "/livez" });
+  const more = (await made.whenRunning?.(configPath)) ?? [];
   return {
     name,
     server,
@@ -210,7 +230,7 @@ export async function startTarget(name: TargetName): Promise<Target> {
     login,
     rules: {
       prefix,
-      secrets: [httpSecret, ...secrets],
+      secrets: [httpSecret, ...secrets, ...more],
       isReadOnly: name === "read-only",
       isGuarded: keeper !== null,
     },

@@ -1,5 +1,5 @@
 // The board, the alerts and the documentation speak of metrics that exist, and the documentation of all
-// of them. (promtool, which is not installed for this, checks more: see docs/observability.md.)
+// of them. (promtool checks more: test/e2e/promtool.test.ts.)
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

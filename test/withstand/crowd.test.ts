@@ -19,7 +19,7 @@ import {
 setDefaultTimeout(300_000);
 
 /** Whatever came: far below what the connections and their buffers took. */
-const residentMiBMax = 220;
+const residentMiBMax = 256;
 
 /** Both ends of each connection are open at once, in two processes. */
 async function connectionsMax(): Promise<number> {

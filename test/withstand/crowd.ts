@@ -148,7 +148,7 @@ export interface Load {
 /** The registry's descriptors may be a few more than before: those of files that it keeps open. */
 export const moreDescriptorsMax = 10;
 /** What a crowd may leave behind: a fuller heap, warm code, pages of the index. */
-export const moreMiBMax = 40;
+export const moreMiBMax = 64;
 const settleMsMax = 30_000;
 
 export async function underCrowd(
