@@ -8,6 +8,9 @@ import { greeting } from "./greeting.ts";
 import { takeHangUps } from "./hang-up.ts";
 import { prepare } from "./prepare.ts";
 
+/** A receiver of traces has had its time before (observability/tracing). */
+const lingerMs = 500;
+
 export async function runServe(path: string | undefined, version: string): Promise<number> {
   // One that comes while it starts may be about what has been read already: it is done after the start.
   let isAsked = false;
@@ -48,6 +51,7 @@ export async function runServe(path: string | undefined, version: string): Promi
     await serving.stop();
     if (isFailure) throw ending;
     await logs.flush();
+    leaveSoon();
     return 0;
   } catch (error) {
     await logs.flush();
@@ -68,6 +72,11 @@ function nextStopSignal(stop: AbortController): Promise<string> {
       });
     }
   });
+}
+
+/** Everything is over by now, and it ends by itself, but for what is sent to somebody who never answers. */
+function leaveSoon(): void {
+  setTimeout(() => process.exit(), lingerMs).unref();
 }
 
 function greet(text: string): void {

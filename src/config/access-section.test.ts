@@ -150,6 +150,13 @@ groups: { a: [bob, carol] }
     expect(problemsOf(`${htpasswd}access: ${rules}`).join("\n")).toContain(expected);
   });
 
+  test.each(["access:\n", "access:\n#  - {users: [a], actions: [admin]}\n", "access: ~\n"])(
+    "%p is a mistake: it would open everything to whoever logs in",
+    (yaml) => {
+      expect(problemsOf(htpasswd + yaml).join()).toMatch(/^line 4: access: it is empty; .*\[\]/);
+    },
+  );
+
   test("rules without anybody who could log in, or beside a token server, are an error", () => {
     const rules = "access: [{repositories: [a], users: ['*'], actions: [pull]}]\n";
     expect(problemsOf(rules)[0]).toContain("rules need auth.htpasswd");

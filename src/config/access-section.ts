@@ -221,6 +221,12 @@ const member = scalar("the name of a user", (value) =>
 
 export const groupsSection = z.record(z.string(), z.array(member)).default({});
 
+const empty = {
+  message:
+    "it is empty; take the key out if whoever logs in may do everything, or write [] if nobody may do anything",
+  params: sentence,
+};
+
 /** What the sections must agree on. */
 export function checkAccess(
   raw: {
@@ -230,7 +236,11 @@ export function checkAccess(
   },
   context: z.core.$RefinementCtx,
 ): void {
-  if (raw.access === undefined) return;
+  if (raw.access === undefined) {
+    // Rules that were commented out, or that a template has left out, must not open everything.
+    if ("access" in raw) context.addIssue({ code: "custom", path: ["access"], ...empty });
+    return;
+  }
   if (raw.auth.kind !== "htpasswd") {
     const message =
       raw.auth.kind === "token"

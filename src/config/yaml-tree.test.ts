@@ -65,6 +65,17 @@ describe("parseYamlTree", () => {
     expect(parseYamlTree("a:\n\tb: 1").problems).not.toBeEmpty();
   });
 
+  test.each([
+    "auth: *typo",
+    "a: &b 1\nauth:\n  <<: *c",
+    "list:\n  - 1\n  - *typo",
+    "a: *b\nb: &b 1",
+  ])("an alias of nothing is a problem, and not nothing: %p", (text) => {
+    const { problems } = parseYamlTree(text);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.text).toBe("no anchor (&) before it has this name");
+  });
+
   test("aliases that multiply end in a problem, not in a full memory", () => {
     const levels = Array.from({ length: 12 }, (_, at) => {
       const items = at === 0 ? "x,x,x,x,x,x,x,x" : `${`*l${at - 1},`.repeat(7)}*l${at - 1}`;

@@ -84,6 +84,8 @@ class TreeReader {
     }
     if (isAlias(node)) {
       const target = this.#document === null ? undefined : node.resolve(this.#document);
+      // Read as nothing, it would open the registry: `auth: *mistyped`. Its name may be a secret, begun with *.
+      if (target === undefined) this.fail(offsetOf(node), "no anchor (&) before it has this name");
       return this.#readNode(target, path);
     }
     if (isScalar(node)) return scalarText(node);

@@ -54,6 +54,8 @@ export class Notifier {
    * place in the queue, and what was on its way is sent again; one that is gone is sent nothing more.
    */
   async replace(endpoints: readonly EndpointOptions[]): Promise<void> {
+    // Asked for before the others are known: what was pulled until now is for those of until now.
+    const gathered = this.#queuePulls();
     const before = this.#deliveries;
     const kept = before.filter((delivery) => endpoints.some((one) => delivery.isTo(one)));
     const made = endpoints
@@ -65,6 +67,7 @@ export class Notifier {
     await Promise.all(
       before.filter((delivery) => !kept.includes(delivery)).map((delivery) => delivery.stop()),
     );
+    await gathered;
     await this.#register();
     for (const delivery of made) delivery.start();
   }

@@ -1,6 +1,6 @@
 // A stop: what is under way ends, new requests are told 503 and that the connection ends, and the
 // process exits with 0. Later than `http.draintimeout`, or at a second signal, nothing is waited for.
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { expect, setDefaultTimeout, test } from "bun:test";
 
 import { digestOf } from "../support/images.ts";
@@ -133,5 +133,28 @@ test(
     expect(await server.stop()).toBe(0);
     expect(performance.now() - startMs).toBeLessThan(10_000);
     await upload.closed;
+  }),
+);
+
+test(
+  "a receiver of traces that takes spans and never answers keeps no stop waiting",
+  withSandbox(async (sandbox) => {
+    let asked = 0;
+    const receiver = createServer(() => {
+      asked += 1;
+    }).listen(0, "127.0.0.1");
+    try {
+      await until(() => receiver.listening);
+      const { port } = receiver.address() as AddressInfo;
+      const endpoint = `http://127.0.0.1:${port}`;
+      const server = await sandbox.start({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } });
+      await fetch(`${server.url}/v2/`);
+      const begunMs = performance.now();
+      expect(await server.stop()).toBe(0);
+      expect(asked).toBeGreaterThan(0);
+      expect(performance.now() - begunMs).toBeLessThan(7_000);
+    } finally {
+      receiver.close();
+    }
   }),
 );

@@ -186,8 +186,18 @@ function seldom(warn: TracingOptions["warn"]): (error: string) => void {
   return (error) => {
     if (performance.now() - toldAtMs < warnMsMin) return;
     toldAtMs = performance.now();
-    warn("traces could not be sent", { error: error.slice(0, 300) });
+    warn("traces could not be sent", { error: messageIn(error).slice(0, 300) });
   };
+}
+
+/** The library tells an error as JSON, with its stack. */
+function messageIn(text: string): string {
+  try {
+    const { message } = JSON.parse(text) as { readonly message?: unknown };
+    return typeof message === "string" ? message : text;
+  } catch {
+    return text;
+  }
 }
 
 /** The library's only way to say what fails. */
