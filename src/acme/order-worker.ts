@@ -1,7 +1,8 @@
 // The worker thread that gets one certificate: speaks ACME (RFC 8555) with the CA, or makes a stand-in. A
 // thread of its own, because the packages for that are large and needed for a few seconds in two months:
 // they go with it, and so does whatever of a stopped order still waits for an answer.
-import { Client, crypto as acmeCrypto } from "acme-client";
+import { createPrivateKey } from "node:crypto";
+import { axios, Client, crypto as acmeCrypto } from "acme-client";
 import {
   cryptoProvider,
   SubjectAlternativeNameExtension,
@@ -13,6 +14,9 @@ import type { FromOrderWorker, Order, ToOrderWorker } from "./order-messages.ts"
 declare const self: Worker;
 
 const standInMs = 365 * 24 * 3_600_000;
+
+/** For longer the library does not wait before it repeats what a CA refused for now. */
+const waitSecondsMax = 60;
 
 /** What has been told and is not dealt with yet, in that order: hosts are challenged side by side. */
 const waiting: (() => void)[] = [];
@@ -43,8 +47,22 @@ function told(message: FromOrderWorker): Promise<void> {
   });
 }
 
+/** Else it waits for as long as a CA says, hours, and what the CA had to say would never be known. */
+function refuseLongWaits(): void {
+  axios.defaults.transformResponse = [
+    function (this: object, data: unknown, headers) {
+      const seconds = Number(headers["retry-after"]);
+      if (seconds > waitSecondsMax) Object.assign(this, { retryAttempt: Infinity });
+      return data;
+    },
+    ...[axios.defaults.transformResponse ?? []].flat(),
+  ];
+}
+
 async function placed(order: Order): Promise<TlsCertificate> {
+  refuseLongWaits();
   const { directoryUrl, email, hosts } = order;
+  if (order.accountKey !== null) checkAccountKey(order.accountKey);
   const accountKey = order.accountKey ?? String(await acmeCrypto.createPrivateEcdsaKey());
   if (order.accountKey === null) await told({ kind: "account", key: accountKey });
   const client = new Client({ directoryUrl, accountKey, backoffMin: 1_000, backoffMax: 15_000 });
@@ -64,6 +82,15 @@ async function placed(order: Order): Promise<TlsCertificate> {
     challengeRemoveFn: () => Promise.resolve(),
   });
   return { certificate, key: String(key) };
+}
+
+function checkAccountKey(key: string): void {
+  try {
+    createPrivateKey(key);
+  } catch (cause) {
+    const file = "acme_account+key in the directory of cachefile";
+    throw new Error(`${file} is no key; without that file another account is made`, { cause });
+  }
 }
 
 async function standIn(hosts: readonly string[]): Promise<TlsCertificate> {
