@@ -2,21 +2,19 @@
 // thread of its own, because the packages for that are large and needed for a few seconds in two months:
 // they go with it, and so does whatever of a stopped order still waits for an answer.
 import { createPrivateKey } from "node:crypto";
-import { axios, Client, crypto as acmeCrypto } from "acme-client";
+import { Client, crypto as acmeCrypto } from "acme-client";
 import {
   cryptoProvider,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import type { TlsCertificate } from "../http/index.ts";
+import { prepareRequests } from "./ca-requests.ts";
 import type { FromOrderWorker, Order, ToOrderWorker } from "./order-messages.ts";
 
 declare const self: Worker;
 
 const standInMs = 365 * 24 * 3_600_000;
-
-/** For longer the library does not wait before it repeats what a CA refused for now. */
-const waitSecondsMax = 60;
 
 /** What has been told and is not dealt with yet, in that order: hosts are challenged side by side. */
 const waiting: (() => void)[] = [];
@@ -47,20 +45,8 @@ function told(message: FromOrderWorker): Promise<void> {
   });
 }
 
-/** Else it waits for as long as a CA says, hours, and what the CA had to say would never be known. */
-function refuseLongWaits(): void {
-  axios.defaults.transformResponse = [
-    function (this: object, data: unknown, headers) {
-      const seconds = Number(headers["retry-after"]);
-      if (seconds > waitSecondsMax) Object.assign(this, { retryAttempt: Infinity });
-      return data;
-    },
-    ...[axios.defaults.transformResponse ?? []].flat(),
-  ];
-}
-
 async function placed(order: Order): Promise<TlsCertificate> {
-  refuseLongWaits();
+  prepareRequests();
   const { directoryUrl, email, hosts } = order;
   if (order.accountKey !== null) checkAccountKey(order.accountKey);
   const accountKey = order.accountKey ?? String(await acmeCrypto.createPrivateEcdsaKey());
