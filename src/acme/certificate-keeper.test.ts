@@ -44,6 +44,8 @@ interface World extends AsyncDisposable {
   readonly lines: string[];
   readonly cachePath: string;
   readonly state: { nowMs: number; answer: Answer };
+  /** Sets the clock; a sleep that is under way goes on for as long as it would have. */
+  putBack(ms: number): void;
   /** Lets the keeper sleep this long. */
   pass(ms: number): Promise<void>;
 }
@@ -105,8 +107,12 @@ async function open(
     }
     state.nowMs = endMs;
   };
+  const putBack = (ms: number): void => {
+    wakeMs += ms - state.nowMs;
+    state.nowMs = ms;
+  };
   const dispose = { [Symbol.asyncDispose]: () => keeper.stop() };
-  return { keeper, askedDays, orders, lines, cachePath, state, pass, ...dispose };
+  return { keeper, askedDays, orders, lines, cachePath, state, putBack, pass, ...dispose };
 }
 
 describe("the keeper of the certificate", () => {
@@ -186,6 +192,26 @@ describe("the keeper of the certificate", () => {
     await world.pass(30 * day);
     expect(world.askedDays.map((at) => Math.round(at - 3_650))).toEqual([0, 9, 18, 27]);
   });
+
+  test.each(["the CA fails", "it is certified"])(
+    "asks by the right time after a clock that ran years ahead is put back: %s",
+    async (before) => {
+      const gotten = certificate(90);
+      const failing = (): Promise<never> => Promise.reject(new Error("its certificate has ended"));
+      await using world = await open(before === "it is certified" ? () => gotten : failing, {
+        nowMs: startMs + 3_650 * day,
+      });
+      await world.pass(minute);
+      expect(world.askedDays).toHaveLength(1);
+      world.state.answer = () => gotten;
+      world.putBack(startMs);
+      await world.pass(15 * minute);
+      expect(world.keeper.current().certificate).toBe(gotten.certificate);
+      expect(world.askedDays).toHaveLength(before === "it is certified" ? 1 : 2);
+      await world.pass(61 * day);
+      expect(world.askedDays.at(-1)).toBeCloseTo(60, 1);
+    },
+  );
 
   test("answers the CA only while it asks", async () => {
     const seen: (string | null)[] = [];

@@ -94,13 +94,21 @@ export class CertificateKeeper implements CertificateSource {
     const { clock, sleep, random } = this.#parts;
     const { signal } = this.#stop;
     let failures = 0;
+    let askedMs = Number.NEGATIVE_INFINITY;
     for (let dueMs = this.#renewMs; !signal.aborted;) {
-      const waitMs = dueMs - clock.now();
+      const nowMs = clock.now();
+      if (nowMs < askedMs) {
+        // Reckoned by a clock that has been put back, it may be years away. The CA's is right.
+        dueMs = failures === 0 ? renewalMs(this.#shown, random()) : nowMs;
+        askedMs = nowMs;
+      }
+      const waitMs = dueMs - nowMs;
       if (waitMs > 0) {
         await sleep(Math.min(waitMs, sleepMsMax), signal);
         continue;
       }
       failures = (await this.#renew(failures)) ? 0 : failures + 1;
+      askedMs = clock.now();
       dueMs = failures === 0 ? this.#renewMs : clock.now() + retryMs(failures, random());
     }
   }

@@ -1,6 +1,7 @@
 // The worker thread that gets one certificate: speaks ACME (RFC 8555) with the CA, or makes a stand-in. A
 // thread of its own, because the packages for that are large and needed for a few seconds in two months:
 // they go with it, and so does whatever of a stopped order still waits for an answer.
+import { createPrivateKey } from "node:crypto";
 import { Client, crypto as acmeCrypto } from "acme-client";
 import {
   cryptoProvider,
@@ -8,6 +9,7 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import type { TlsCertificate } from "../http/index.ts";
+import { prepareRequests } from "./ca-requests.ts";
 import type { FromOrderWorker, Order, ToOrderWorker } from "./order-messages.ts";
 
 declare const self: Worker;
@@ -44,7 +46,9 @@ function told(message: FromOrderWorker): Promise<void> {
 }
 
 async function placed(order: Order): Promise<TlsCertificate> {
+  prepareRequests();
   const { directoryUrl, email, hosts } = order;
+  if (order.accountKey !== null) checkAccountKey(order.accountKey);
   const accountKey = order.accountKey ?? String(await acmeCrypto.createPrivateEcdsaKey());
   if (order.accountKey === null) await told({ kind: "account", key: accountKey });
   const client = new Client({ directoryUrl, accountKey, backoffMin: 1_000, backoffMax: 15_000 });
@@ -64,6 +68,15 @@ async function placed(order: Order): Promise<TlsCertificate> {
     challengeRemoveFn: () => Promise.resolve(),
   });
   return { certificate, key: String(key) };
+}
+
+function checkAccountKey(key: string): void {
+  try {
+    createPrivateKey(key);
+  } catch (cause) {
+    const file = "acme_account+key in the directory of cachefile";
+    throw new Error(`${file} is no key; without that file another account is made`, { cause });
+  }
 }
 
 async function standIn(hosts: readonly string[]): Promise<TlsCertificate> {

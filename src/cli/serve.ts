@@ -64,11 +64,11 @@ export async function runServe(path: string | undefined, version: string): Promi
 function nextStopSignal(stop: AbortController): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
+      process.on(signal, () => {
+        // A second one ends it at once: everything acknowledged is durable already.
+        if (stop.signal.aborted) process.exit(1);
         stop.abort();
         resolve(signal);
-        // A second one ends it at once: everything acknowledged is durable already.
-        process.once(signal, () => process.exit(1));
       });
     }
   });

@@ -19,7 +19,7 @@ export interface ChallengeParts {
   readonly answerTo: (token: string) => string | null;
   /** Those that clients are sent to, if they named one of them. */
   readonly hosts: readonly string[];
-  /** `http.host`, where clients are sent to in any case; null: to port 443 of the host that they named. */
+  /** `http.host`, where clients are sent to if that is https; else, or null: to port 443 of the host that they named. */
   readonly host: string | null;
 }
 
@@ -63,7 +63,8 @@ function answer(request: Request, parts: ChallengeParts): Response {
 
 /** Null: nobody is sent where a client says, but to our hosts. */
 function baseOf(request: Request, { host, hosts }: ChallengeParts): string | null {
-  if (host !== null) return host;
+  // An http:// one leads back here, again and again.
+  if (host?.startsWith("https:") === true) return host;
   const named = (request.headers.get("host") ?? "").toLowerCase().replace(/:\d{1,5}$/, "");
   return hosts.includes(named) ? `https://${named}` : null;
 }

@@ -165,6 +165,9 @@ function readFrom<T>(key: string, path: string, use: (text: string) => T): T {
 function checkedCertificates(text: string): readonly string[] {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new Error("it holds no PEM certificate");
+  // The runtime takes no certificate where one is cut off, and would say so only when it is to be served.
+  const begun = text.split("-----BEGIN CERTIFICATE-----").length - 1;
+  if (begun !== blocks.length) throw new Error("one of its PEM certificates is not whole");
   for (const block of blocks) void new X509Certificate(block);
   return blocks;
 }

@@ -117,14 +117,20 @@ async function listenUnix(
   return Bun.serve(encrypted as Bun.Serve.Options<undefined>);
 }
 
+/** @throws Error when that cannot be told, as of a socket of another user. */
 async function answers(path: string): Promise<boolean> {
   try {
     const socket = await Bun.connect({ unix: path, socket: { data: () => undefined } });
     socket.end();
     return true;
-  } catch {
-    // Nobody listens: the socket is what a killed server left.
-    return false;
+  } catch (error) {
+    // Refused: the socket is what a killed server left.
+    if (codeOf(error) === "ECONNREFUSED") return false;
+    const reason = String(codeOf(error));
+    throw new Error(
+      `whether another server listens on ${path} cannot be told (${reason}); remove it if none does`,
+      { cause: error },
+    );
   }
 }
 

@@ -21,6 +21,8 @@ const drainLookMs = 1_000;
 const retiredMax = 4;
 /** With so many alive, each held by requests under way, a new certificate waits until one has ended. */
 const generationsMax = 16;
+/** After a listener could not be opened, because descriptors or memory were scarce, say. */
+const retryMsDefault = 60_000;
 
 export interface TlsListenerParts {
   readonly listener: Listener;
@@ -30,6 +32,8 @@ export interface TlsListenerParts {
   readonly open: (listener: Listener) => Listening;
   /** Absent: `lingerMsDefault`. */
   readonly lingerMs?: number;
+  /** Absent: `retryMsDefault`. */
+  readonly retryMs?: number;
   /** Absent: that of this system. */
   readonly steering?: () => Promise<Steering | null>;
 }
@@ -88,6 +92,9 @@ export class TlsListener implements Stoppable {
   #isStopped = false;
   #isPending = false;
   #renewing: Promise<void> | null = null;
+  #retry: Timer | undefined;
+  /** Told already, so that each attempt does not say it again. */
+  #failure = "";
 
   /** @throws Error when the address is taken, or the runtime cannot use what it is given. */
   constructor(parts: TlsListenerParts) {
@@ -113,6 +120,7 @@ export class TlsListener implements Stoppable {
   async stop(closeActiveConnections = false): Promise<void> {
     this.#isStopped = true;
     this.#stopping.resolve();
+    clearTimeout(this.#retry);
     this.#endChanges();
     await this.#renewing;
     const open = this.#alive();
@@ -152,15 +160,17 @@ export class TlsListener implements Stoppable {
   }
 
   #renew(): void {
-    const { listener, open, logger } = this.#parts;
+    const { listener, open } = this.#parts;
     const old = this.#serving;
+    clearTimeout(this.#retry);
     try {
       this.#serving = this.#open(() => new Generation(listener, open));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      logger.error(`http.tls: a new certificate cannot be used: ${reason}; the old one stays`);
+      this.#retryLater(reason);
       return;
     }
+    this.#failure = "";
     this.#group.push(this.#serving);
     if (!this.#steer()) {
       this.#drain(old);
@@ -174,6 +184,20 @@ export class TlsListener implements Stoppable {
     old.linger.unref();
     const [oldest] = this.#retired;
     if (this.#retired.length > retiredMax && oldest !== undefined) this.#drain(oldest);
+  }
+
+  /** The next change may be months away, and the old certificate's end sooner. */
+  #retryLater(reason: string): void {
+    const { logger, retryMs = retryMsDefault } = this.#parts;
+    if (reason !== this.#failure) {
+      const then = "the old one stays, and it is tried again every minute";
+      logger.error(`http.tls: a new certificate cannot be used: ${reason}; ${then}`);
+    }
+    this.#failure = reason;
+    this.#retry = setTimeout(() => {
+      this.#changed();
+    }, retryMs);
+    this.#retry.unref();
   }
 
   #open(make: () => Generation): Generation {

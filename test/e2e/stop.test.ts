@@ -111,17 +111,19 @@ test(
   }),
 );
 
-test(
-  "a second signal waits for nothing",
-  withSandbox(async (sandbox) => {
-    const { server, upload, debug } = await withUpload(sandbox, "60s");
-    const exited = server.stop();
-    await until(async () => (await fetch(`${debug}/readyz`)).status === 503);
-    process.kill(server.pid, "SIGTERM");
-    expect(await exited).toBe(1);
-    await upload.closed;
-  }),
-);
+for (const second of ["SIGTERM", "SIGINT"] as const) {
+  test(
+    `a second signal waits for nothing: ${second}`,
+    withSandbox(async (sandbox) => {
+      const { server, upload, debug } = await withUpload(sandbox, "60s");
+      const exited = server.stop();
+      await until(async () => (await fetch(`${debug}/readyz`)).status === 503);
+      process.kill(server.pid, second);
+      expect(await exited).toBe(1);
+      await upload.closed;
+    }),
+  );
+}
 
 test(
   "where nothing is under way nothing is waited for",

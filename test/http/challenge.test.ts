@@ -64,6 +64,12 @@ describe("the server that a CA asks", () => {
     expect(headers.get("location")).toBe("https://r.example.com:8443/v2/");
   });
 
+  test("sends nobody to an http.host without TLS, which would be itself", async () => {
+    await using asked = await started("http://r.example.com");
+    const { headers } = await asked.ask("/v2/");
+    expect(headers.get("location")).toBe("https://r.example.com/v2/");
+  });
+
   test("takes nothing: no password is asked for and no layer read", async () => {
     await using asked = await started();
     for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {

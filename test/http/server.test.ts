@@ -1,6 +1,6 @@
 // Where the server listens, how it stops, and lists too long for memory.
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Tag } from "../../src/oci/index.ts";
@@ -47,6 +47,22 @@ describe("unix sockets", () => {
     expect(existsSync(path)).toBe(true);
     await using _harness = await startHarness(createFakeRegistry, options);
     expect((await base()).status).toBe(200);
+  });
+
+  test("never removes a socket that it may not connect to", async () => {
+    const shut = join(directory, "shut.sock");
+    const other = Bun.serve({ unix: shut, fetch: () => new Response() });
+    chmodSync(shut, 0o000);
+    chmodSync(directory, 0o777);
+    const listen = { kind: "unix", path: shut } as const;
+    const nobody = 65_534;
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(nobody);
+    const refusal = await rejection(startHarness(createFakeRegistry, { listen }));
+    if (isRoot) process.seteuid?.(0);
+    expect(refusal).toMatch(/cannot be told \(EACCES\); remove it if none does/);
+    expect(existsSync(shut)).toBe(true);
+    await other.stop(true);
   });
 
   test("never removes what is no socket", async () => {

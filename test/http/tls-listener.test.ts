@@ -46,6 +46,7 @@ function start(more: Partial<TlsListenerParts> = {}) {
   const lines: string[] = [];
   const log = (text: string): void => void lines.push(text);
   let port = 0;
+  const trouble = { with: "" };
   const listener = new TlsListener({
     tls,
     logger: { info: log, warn: log, error: log },
@@ -60,6 +61,7 @@ function start(more: Partial<TlsListenerParts> = {}) {
       error: () => new Response(null, { status: 500 }),
     },
     open: (own) => {
+      if (trouble.with !== "") throw new Error(trouble.with);
       const where = { port, hostname: "127.0.0.1", reusePort: true, idleTimeout: 0 };
       const server = Bun.serve({ ...own, ...where, tls: runtimeTls(tls) });
       port = server.port ?? 0;
@@ -83,7 +85,7 @@ function start(more: Partial<TlsListenerParts> = {}) {
     while (held.length === before) await Bun.sleep(1);
     return { answer };
   };
-  return { listener, lines, held, ask, turn, served, hold, port: () => port };
+  return { listener, lines, held, ask, turn, served, hold, port: () => port, trouble };
 }
 
 /** A connection that is kept; what is answered on it. */
@@ -178,23 +180,23 @@ test("where the kernel cannot be told, requests under way end, and the new certi
   await listener.stop(true);
 });
 
-test("a certificate that the runtime refuses is told, and the old one stays", async () => {
-  let isBroken = false;
-  const opened = start();
-  const { port } = opened;
-  await opened.listener.stop(true);
-  const { listener, lines, turn, ask } = start({
-    open: (own) => {
-      if (isBroken) throw new Error("unsuitable");
-      return Bun.serve({ ...own, port: port(), hostname: "127.0.0.1", reusePort: true });
-    },
-  });
-  isBroken = true;
+test("a certificate that cannot be used is told, the old one stays, and it is tried again", async () => {
+  const { listener, lines, turn, served, trouble } = start({ retryMs: 100 });
+  trouble.with = "descriptors";
   await turn();
+  await Bun.sleep(350);
   expect(lines).toEqual([
-    "http.tls: a new certificate cannot be used: unsuitable; the old one stays",
+    "http.tls: a new certificate cannot be used: descriptors; the old one stays, and it is tried again every minute",
   ]);
-  expect(await rejection(ask("/"))).not.toBe("");
-  expect((await fetch(`http://127.0.0.1:${port()}/`)).status).toBe(200);
+  expect(await served()).toBe("first");
+  trouble.with = "";
+  await Bun.sleep(250);
+  expect(await served()).toBe("second");
+  expect(lines).toHaveLength(1);
+  trouble.with = "descriptors";
+  await turn();
   await listener.stop(true);
+  trouble.with = "";
+  await Bun.sleep(250);
+  expect(await served()).toBeUndefined();
 });

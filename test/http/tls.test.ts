@@ -1,6 +1,13 @@
 // TLS: who gets in, with which version and suite, and certificates that change under load.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { certificateFiles, clientCaFiles, type Watching } from "../../src/http/file-source.ts";
@@ -175,6 +182,10 @@ function replaceable(name: string, pair: KeyPair) {
   return { paths, replace };
 }
 
+/** Its own certificate, and half of the next one, as while it is written. */
+const cutOff =
+  readFileSync(first.certificate, "utf8") + readFileSync(ca.certificate, "utf8").slice(0, 200);
+
 function lookLater(source: Watching): void {
   nowMs += 2_000;
   source.look();
@@ -202,6 +213,7 @@ describe("a certificate whose files change", () => {
   test.each<[string, (paths: KeyPair) => void, RegExp]>([
     ["of another key", (to) => copyFileSync(second.key, to.key), /it is not the key of the cert/],
     ["without a key", (to) => rmSync(to.key), /\.key cannot be used: ENOENT/],
+    ["whose chain is cut off", (to) => writeFileSync(to.certificate, cutOff), /not whole/],
     ["that is none", (to) => writeFileSync(to.certificate, "-"), /it holds no PEM certificate/],
     ["too large", (to) => writeFileSync(to.key, Buffer.alloc(2 ** 21)), /larger than 1048576/],
   ])("%s is refused with a line, and the old one stays", async (name, spoil, expected) => {
