@@ -11,6 +11,7 @@ import {
 } from "../oci/index.ts";
 import type { UploadBody } from "../registry/registry.ts";
 import { readWithin, smallBodyMsMax } from "./bounded-body.ts";
+import { GivenTime } from "./given-time.ts";
 import { HttpError } from "./http-error.ts";
 import type { SlowLimits } from "./limits/options.ts";
 import { Patience } from "./patience.ts";
@@ -118,18 +119,18 @@ function isRefusal(error: unknown): boolean {
 }
 
 async function drop(body: UploadBody): Promise<void> {
-  const late = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => late.resolve("late"), dropped.msMax);
+  const time = new GivenTime();
+  const timer = setTimeout(() => time.end(new Error("enough was dropped")), dropped.msMax);
   const chunks = body.stream[Symbol.asyncIterator]();
   let bytes = 0;
   try {
     while (bytes <= dropped.bytesMax) {
-      const next = await Promise.race([chunks.next(), late.promise]);
-      if (next === "late" || next.done === true) return;
+      const next = await time.wait(chunks.next());
+      if (next.done === true) return;
       bytes += next.value.byteLength;
     }
   } catch {
-    // It has gone away, or is silent: then nobody waits for the answer any more, or it comes now.
+    // It has gone away, is silent, or takes too long: nobody waits for the answer any more, or it comes now.
   } finally {
     clearTimeout(timer);
     // Not waited for: a body that is silent ends when its time is over.
@@ -145,23 +146,21 @@ async function* unlessSilent(
   const patience = new Patience(slow);
   let waitingSinceMs = 0;
   let timer: Timer | undefined;
-  const late = Promise.withResolvers<never>();
-  // Most of the time nobody waits for it.
-  late.promise.catch(() => undefined);
+  const time = new GivenTime();
   // One timer looks again and again, instead of one a chunk.
   const look = (): void => {
     const leftMs =
       waitingSinceMs === 0
         ? patience.leftMs
         : patience.leftMs - (performance.now() - waitingSinceMs);
-    if (leftMs <= 0) late.reject(tooSlow(slow));
+    if (leftMs <= 0) time.end(tooSlow(slow));
     else timer = setTimeout(look, Math.max(leftMs, lookMsMin));
   };
   look();
   try {
     for (;;) {
       waitingSinceMs = performance.now();
-      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      const { done, value } = await time.wait(reader.read());
       const waitedMs = performance.now() - waitingSinceMs;
       waitingSinceMs = 0;
       if (done) return;
