@@ -336,6 +336,27 @@ describe("logins that fail", () => {
     expect(checks()).toBe(31);
   });
 
+  test("guesses that come together are no more than those that come one after the other", async () => {
+    const { login, checks } = gateWith("right");
+    const guess = (n: number) => login("10.0.4.1", "alice", `${n}`);
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => guess(n)));
+    expect(checks()).toBe(3);
+    expect(answers.filter((answer) => answer === "wrong")).toHaveLength(3);
+    expect(answers.filter((answer) => answer === "wait 20")).toHaveLength(47);
+    // So are those of many names.
+    const names = Array.from({ length: 100 }, (_, n) => login("10.0.4.2", `u${n}`, "guess"));
+    await Promise.all(names);
+    expect(checks()).toBe(3 + 30);
+  });
+
+  test("right passwords that come together are all let in, and wait for no guess elsewhere", async () => {
+    const { login } = gateWith("right");
+    const all = Array.from({ length: 50 }, () => login("10.0.5.1", "alice", "right"));
+    expect(new Set(await Promise.all(all))).toEqual(new Set(["in"]));
+    const users = Array.from({ length: 100 }, (_, n) => login("10.0.5.1", `u${n}`, "right"));
+    expect(new Set(await Promise.all(users))).toEqual(new Set(["in"]));
+  });
+
   test("nothing is counted where no passwords are taken", async () => {
     const gate = new LoginGate(() => options, now);
     const controller = { passwordRealm: null, decide: () => Promise.reject(new Error()) };

@@ -31,11 +31,13 @@ export class Meter {
     return isTaken ? 0 : waitMs;
   }
 
-  /** The milliseconds until one could be used; none is. */
-  peek(rate: Rate, nowMs: number): number {
+  /** The milliseconds until one could be used, beside others that may yet be; none is. */
+  peek(rate: Rate, nowMs: number, others = 0): number {
     const eachMs = 1000 / rate.perSecond;
     const owedMs = Math.max(this.#paidAtMs - nowMs, 0);
-    return Math.max(0, owedMs + eachMs - rate.burst * eachMs);
+    const waitMs = owedMs + (others + 1 - rate.burst) * eachMs;
+    // As in `take`.
+    return waitMs <= 1e-6 ? 0 : waitMs;
   }
 
   forget(): void {
