@@ -357,6 +357,17 @@ describe("logins that fail", () => {
     expect(new Set(await Promise.all(users))).toEqual(new Set(["in"]));
   });
 
+  test("a right password forgives neighbours nothing while so many are known that they share", async () => {
+    const { login } = gateWith("right");
+    for (let n = 0; n < 5_000; n++) await login(`10.6.${n >> 8}.${n & 255}`, "alice", "guess");
+    const guess = () => login("192.0.2.1", "alice", "guess");
+    expect(await guess()).toBe("wrong");
+    expect(await login("192.0.2.2", "mine", "right")).toBe("in");
+    expect(await guess()).toBe("wrong");
+    // Names and addresses that share count alike, so two are nearly three.
+    expect(await guess()).toStartWith("wait");
+  });
+
   test("nothing is counted where no passwords are taken", async () => {
     const gate = new LoginGate(() => options, now);
     const controller = { passwordRealm: null, decide: () => Promise.reject(new Error()) };

@@ -61,7 +61,7 @@ export class LoginGate {
       const outcome = await check();
       if (isRefused(outcome)) this.#failed(keys, limits);
       // Whoever knows the password has mistyped it before. What other names were tried is not forgiven.
-      else this.#failures.find(keys.name)?.forget();
+      else this.#failures.forget(keys.name);
       return outcome;
     } finally {
       this.#end(keys);

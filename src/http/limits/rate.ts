@@ -39,10 +39,6 @@ export class Meter {
     // As in `take`.
     return waitMs <= 1e-6 ? 0 : waitMs;
   }
-
-  forget(): void {
-    this.#paidAtMs = Number.NEGATIVE_INFINITY;
-  }
 }
 
 /** Bytes that may go at once after a rest, in time at full rate. */
