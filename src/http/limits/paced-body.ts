@@ -7,13 +7,29 @@ import type { Visitor } from "./limits.ts";
 const portionBytes = 64 * 1024;
 
 export async function pacedReply(reply: Reply, visitor: Visitor): Promise<Reply> {
-  const { body } = reply;
+  const { body, sizeBytes } = reply;
   if (body === null) return reply;
   if (typeof body === "string" || body instanceof Uint8Array) {
-    await pause(visitor.sent(reply.sizeBytes ?? 0));
+    await pause(visitor.sent(sizeBytes ?? 0));
     return reply;
   }
-  return { ...reply, body: streamOf(body instanceof Blob ? body.stream() : body, visitor) };
+  const stream = body instanceof Blob ? body.stream() : body;
+  return { ...reply, body: streamOf(whole(stream, sizeBytes), visitor) };
+}
+
+/** Without a Content-Length, an end that comes too early looks like any other unless it is an error. */
+async function* whole(
+  body: AsyncIterable<Uint8Array>,
+  sizeBytes: number | null,
+): AsyncGenerator<Uint8Array, undefined> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.byteLength;
+    yield chunk;
+  }
+  if (sizeBytes !== null && bytes !== sizeBytes) {
+    throw new Error(`the body ended after ${bytes} of ${sizeBytes} bytes`);
+  }
 }
 
 function streamOf(body: AsyncIterable<Uint8Array>, visitor: Visitor): ReadableStream<Uint8Array> {
