@@ -15,6 +15,9 @@ import type { Reply } from "./reply.ts";
  */
 const stalledSecondsMax = 255;
 
+/** What goes into the system's buffers at once waits for no client. */
+const atOnceBytesMax = 64 * 1024;
+
 /** What all connections of a server share. */
 export interface ConnectionTimes {
   readonly limits: Limits;
@@ -48,17 +51,19 @@ export class Connection {
   }
 
   /** The answer is decided, and about to be sent. */
-  answering({ body, headers }: Reply): void {
+  answering({ body, headers, sizeBytes }: Reply): void {
+    const { limits, idleMs } = this.#times;
+    const wanted = limits.options.idleMs;
+    const isFitting = !this.#isTimed && wanted === idleMs;
     if (body instanceof Blob) {
+      if (isFitting && idleMs > 0 && sizeBytes !== null && sizeBytes <= atOnceBytesMax) return;
       // The runtime sets the timer anew when it begins to send a file.
       setImmediate(() => this.#allow(this.#stalledSeconds));
     } else if (body instanceof ReadableStream) {
       const isEndless = headers["Content-Type"]?.startsWith("text/event-stream") === true;
       this.#allow(isEndless ? 0 : this.#stalledSeconds);
-    } else {
-      const { limits, idleMs } = this.#times;
-      const wanted = limits.options.idleMs;
-      if (this.#isTimed || wanted !== idleMs) this.#allow(Math.ceil(wanted / 1000));
+    } else if (!isFitting) {
+      this.#allow(Math.ceil(wanted / 1000));
     }
   }
 
