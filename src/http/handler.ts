@@ -10,7 +10,7 @@ import { type Failure, failureOf } from "./error-response.ts";
 import type { HealthChecks, LogFields, Logger, PullListener, RequestObserver } from "./ports.ts";
 import { HttpError } from "./http-error.ts";
 import { answerNotified, forOrigin, nameActor, originOf } from "./notified.ts";
-import { type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
+import { type Asked, type HeaderFields, type Reply, toResponse, writtenBytesOf } from "./reply.ts";
 import { ClientAddresses } from "./client-address.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestLog } from "./request-log.ts";
@@ -49,8 +49,7 @@ export function createHandler(parts: HandlerParts): Handler {
   return async (request, connection, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
-    const givenId = request.headers.get("x-request-id");
-    const requestId = requestIdOf(givenId);
+    const { requestId, asked: to } = identified(request);
     const { path, query } = splitTarget(request.url);
     const { address: remoteAddress, remote, caller } = clients.of(request.headers, connection.peer);
     const failed = (error: unknown, { kind }: Failure): void => {
@@ -111,9 +110,7 @@ export function createHandler(parts: HandlerParts): Handler {
       durationMs,
     });
     connection.answering(reply);
-    // Who named the request is told by what name it was taken; the classic sends no such header.
-    const asked = givenId === null ? request : { method: request.method, requestId };
-    return stopping.answered(toResponse(reply, asked, common));
+    return stopping.answered(toResponse(reply, to, common));
   };
 }
 
@@ -193,9 +190,15 @@ function refuseWhileUnhealthy(health: HealthChecks): void {
   }
 }
 
-/** What a proxy made of it, if it is one that a line of a log can hold; else a new one. */
-function requestIdOf(given: string | null): string {
-  return given !== null && /^[\w.:+/=@-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+/**
+ * By what a proxy made of it, if it is one that a line of a log can hold; else by a new one. Who named it is
+ * told by what name it was taken; the classic sends no such header.
+ */
+function identified(request: Request): { readonly requestId: string; readonly asked: Asked } {
+  const given = request.headers.get("x-request-id");
+  if (given === null) return { requestId: crypto.randomUUID(), asked: request };
+  const requestId = /^[\w.:+/=@-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+  return { requestId, asked: { method: request.method, requestId } };
 }
 
 function reportFault(logger: Logger, error: unknown, fields: LogFields): void {
