@@ -45,6 +45,7 @@ export async function runServe(path: string | undefined, version: string): Promi
     greet(greeting({ address, host: config.config.http.host, rootDirectory }));
     takeHangUps(() => void serving.reload());
     if (isAsked) void serving.reload();
+    // oxlint-disable-next-line typescript/no-deprecated -- nothing else gives code back; a full collection does not
     setTimeout(() => Bun.shrink(), shrinkAfterMs).unref();
     const ending = await Promise.race([stopped, serving.failed]);
     const isFailure = ending instanceof Error;

@@ -15,6 +15,9 @@ import type { Reply } from "./reply.ts";
  */
 const stalledSecondsMax = 255;
 
+/** Below, an answer may take longer to be decided (logins that wait, a list of many) than nothing may be said. */
+const answeredWithinMs = 60_000;
+
 /** What goes into the system's buffers at once waits for no client. */
 const atOnceBytesMax = 64 * 1024;
 
@@ -44,8 +47,16 @@ export class Connection {
     return this.#server.requestIP(this.#request);
   }
 
-  /** The answer may take as long as it takes. */
-  takesTime(): void {
+  /**
+   * A request begins.
+   * @param mayTakeTime the answer may take as long as it takes
+   */
+  begins(mayTakeTime: boolean): void {
+    const { limits, idleMs } = this.#times;
+    if (mayTakeTime || isShort(idleMs) || isShort(limits.options.idleMs)) this.#takesTime();
+  }
+
+  #takesTime(): void {
     this.#isTimed = true;
     this.#server.timeout(this.#request, 0);
   }
@@ -76,4 +87,8 @@ export class Connection {
   #allow(seconds: number): void {
     this.#server.timeout(this.#request, seconds);
   }
+}
+
+function isShort(idleMs: number): boolean {
+  return idleMs > 0 && idleMs < answeredWithinMs;
 }

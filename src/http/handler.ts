@@ -57,7 +57,7 @@ export function createHandler(parts: HandlerParts): Handler {
     };
     const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true && !stopping.isOn;
-    if (isApi || visitor !== null || mayTakeTime(request.method, path)) connection.takesTime();
+    connection.begins(isApi || visitor !== null || mayTakeTime(request.method, path));
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Limits } from "../../src/http/index.ts";
 import { type LimitsOptions, noLimits } from "../../src/http/limits/options.ts";
 import { digestOf } from "../../src/oci/index.ts";
+import type { AccessController } from "../../src/registry/ports/access.ts";
 import { type Harness, RawConnection, startHarness, withParameter } from "./harness.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
 import { createRealRegistry } from "./real-registry.ts";
@@ -65,6 +66,26 @@ describe("a header", () => {
       expect(performance.now() - begunMs).toBeWithin(3_000, 8_000 + 2 * timerMs);
     },
     { timeout: 30_000 },
+  );
+});
+
+describe("an answer", () => {
+  test(
+    "that takes longer than a connection may be idle is waited for",
+    async () => {
+      const controller: AccessController = {
+        passwordRealm: null,
+        decide: async () => {
+          await Bun.sleep(1_000 + 2 * timerMs);
+          return { kind: "challenge", challenge: { scheme: "basic", realm: "r" } };
+        },
+      };
+      const limits = new Limits({ ...noLimits, idleMs: 1_000 });
+      const access = { controller, issuer: null };
+      await using harness = await startHarness(() => createRealRegistry(), { limits }, access);
+      expect((await harness.ask("/v2/app/tags/list")).status).toBe(401);
+    },
+    { timeout: 20_000 },
   );
 });
 
