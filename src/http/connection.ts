@@ -78,6 +78,16 @@ export class Connection {
     }
   }
 
+  /** Nothing more is sent until `sends`, and that is not the client's fault. */
+  holds(): void {
+    this.#allow(0);
+  }
+
+  /** The next part of a body is about to be sent. */
+  sends(): void {
+    this.#allow(this.#stalledSeconds);
+  }
+
   get #stalledSeconds(): number {
     const { limits, stalledMs } = this.#times;
     const graceMs = limits.options.slow?.graceMs ?? stalledMs;

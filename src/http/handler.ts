@@ -74,7 +74,7 @@ export function createHandler(parts: HandlerParts): Handler {
         visitor?.enter(request.body !== null);
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-        const call = { request, path, query, caller, grant: null, visitor };
+        const call = { request, path, query, caller, grant: null, visitor, connection };
         const isPlain = parts.pulls === null && env.access === null && visitor === null;
         if (isPlain) reply = await handleV2(env, call, route);
         else ({ reply, user } = await answerWatched(parts, { call, route }, { requestId, remote }));
@@ -129,7 +129,7 @@ async function answerWatched(
   from: { readonly requestId: string; readonly remote: string },
 ): Promise<{ readonly reply: Reply; readonly user: string | null }> {
   const { call, route } = asked;
-  const { visitor, request } = call;
+  const { visitor, request, connection } = call;
   const answer = () => answerGuarded(env, asked);
   const { reply, user } =
     pulls === null
@@ -138,7 +138,7 @@ async function answerWatched(
   if (visitor?.isSendingPaced !== true || !isDownload(route, request, reply)) {
     return { reply, user };
   }
-  return { reply: await pacedReply(reply, visitor), user };
+  return { reply: await pacedReply(reply, visitor, connection), user };
 }
 
 /** Where not everybody may do everything, or somebody is to be notified. */

@@ -164,6 +164,25 @@ describe("a body", () => {
 
 describe("a download", () => {
   test(
+    "that waits for its share of the bandwidth is not cut off, however long it waits",
+    async () => {
+      const address = { ...noLimits.address, sendBytesPerSecond: 8_000 };
+      const slow = { bytesPerSecondMin: 1_000, graceMs: 1_000 };
+      const bytes = new Uint8Array(100_000).map((_, n) => n & 255);
+      const directory = mkdtempSync(join(tmpdir(), "plimsoll-slow-"));
+      await using files = await startHarness(() => createFakeRegistry({ directory }), {
+        limits: new Limits({ ...noLimits, slow, address }),
+      });
+      const digest = await files.pushBlob("app", bytes);
+      // 64 KiB go at once, and are paid for within eight seconds.
+      const got = await files.ask(`/v2/app/blobs/${digest}`);
+      expect(await got.bytes()).toEqual(bytes);
+      rmSync(directory, { recursive: true });
+    },
+    { timeout: 40_000 },
+  );
+
+  test(
     "of which nothing is taken is cut off, and the file is let go",
     async () => {
       const limits = { slow: { bytesPerSecondMin: 1_000, graceMs: 1_000 } };

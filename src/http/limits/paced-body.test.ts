@@ -10,11 +10,12 @@ describe("a body that is sent at a pace", () => {
   const address = { ...noLimits.address, sendBytesPerSecond: 1_000_000_000 };
   const visitor = new Limits({ ...noLimits, address }).visitor("10.0.0.1");
   if (visitor === null) throw new Error("something is limited");
+  const held = { holds: () => undefined, sends: () => undefined };
   const sizeBytes = 4_000_000;
 
   async function bytesOf(path: string, whenBegun: () => void): Promise<number> {
     const reply = { status: 200, headers: {}, body: Bun.file(path), sizeBytes };
-    const { body } = await pacedReply(reply, visitor as NonNullable<typeof visitor>);
+    const { body } = await pacedReply(reply, visitor as NonNullable<typeof visitor>, held);
     let bytes = 0;
     for await (const chunk of body as ReadableStream<Uint8Array>) {
       if (bytes === 0) whenBegun();

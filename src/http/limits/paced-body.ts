@@ -6,7 +6,16 @@ import type { Visitor } from "./limits.ts";
 /** Small, so that transfers of one client take turns often. */
 const portionBytes = 64 * 1024;
 
-export async function pacedReply(reply: Reply, visitor: Visitor): Promise<Reply> {
+/** Below, nobody takes a pause for a client that is gone. */
+const heldMsMin = 500;
+
+/** Told of longer pauses, in which nothing is sent. */
+export interface Held {
+  holds(): void;
+  sends(): void;
+}
+
+export async function pacedReply(reply: Reply, visitor: Visitor, held: Held): Promise<Reply> {
   const { body, sizeBytes } = reply;
   if (body === null) return reply;
   if (typeof body === "string" || body instanceof Uint8Array) {
@@ -14,7 +23,7 @@ export async function pacedReply(reply: Reply, visitor: Visitor): Promise<Reply>
     return reply;
   }
   const stream = body instanceof Blob ? body.stream() : body;
-  return { ...reply, body: streamOf(whole(stream, sizeBytes), visitor) };
+  return { ...reply, body: streamOf(paced(whole(stream, sizeBytes), visitor, held)) };
 }
 
 /** Without a Content-Length, an end that comes too early looks like any other unless it is an error. */
@@ -32,8 +41,7 @@ async function* whole(
   }
 }
 
-function streamOf(body: AsyncIterable<Uint8Array>, visitor: Visitor): ReadableStream<Uint8Array> {
-  const portions = paced(body, visitor);
+function streamOf(portions: AsyncGenerator<Uint8Array, undefined>): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -51,12 +59,17 @@ function streamOf(body: AsyncIterable<Uint8Array>, visitor: Visitor): ReadableSt
 async function* paced(
   body: AsyncIterable<Uint8Array>,
   visitor: Visitor,
+  held: Held,
 ): AsyncGenerator<Uint8Array, undefined> {
   for await (const chunk of body) {
     for (let at = 0; at < chunk.byteLength; at += portionBytes) {
       const portion = chunk.subarray(at, at + portionBytes);
       yield portion;
-      await pause(visitor.sent(portion.byteLength));
+      const waitMs = visitor.sent(portion.byteLength);
+      const isHeld = waitMs >= heldMsMin;
+      if (isHeld) held.holds();
+      await pause(waitMs);
+      if (isHeld) held.sends();
     }
   }
 }
