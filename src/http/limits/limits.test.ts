@@ -62,6 +62,15 @@ describe("a rate", () => {
     expect(used).toBeLessThanOrEqual(3 * 3_600 + 10);
   });
 
+  test("what is owed at a rate that is replaced is paid off at the new one", () => {
+    const pace = new Pace();
+    nowMs += 1_000_000;
+    // Of a rate that was a slip of the pen: hours.
+    pace.book(10_000_000, 1_000, nowMs);
+    expect(pace.book(10_000_000, 10_000_000, nowMs)).toBeWithin(1_900, 2_001);
+    expect(pace.book(5_000_000, 20_000_000, nowMs)).toBeWithin(1_200, 1_251);
+  });
+
   test("bytes wait until they are paid for, and what was not used is not saved up", () => {
     const pace = new Pace();
     expect(pace.book(1_000, 1_000, 0)).toBe(750);

@@ -47,6 +47,7 @@ const restMsMax = 250;
 /** Deals out one rate to many transfers, each of which waits its turn with every chunk. */
 export class Pace {
   #freeAtMs = Number.NEGATIVE_INFINITY;
+  #bytesPerSecond = 0;
 
   isIdle(nowMs: number): boolean {
     return this.#freeAtMs <= nowMs;
@@ -54,6 +55,12 @@ export class Pace {
 
   /** Books the bytes; the milliseconds that whoever moves them has to wait before moving more. */
   book(bytes: number, bytesPerSecond: number, nowMs: number): number {
+    // What is owed is bytes: at a rate that was replaced it would have taken another time.
+    const owedMs = this.#freeAtMs - nowMs;
+    if (bytesPerSecond !== this.#bytesPerSecond && owedMs > 0) {
+      this.#freeAtMs = nowMs + (owedMs * this.#bytesPerSecond) / bytesPerSecond;
+    }
+    this.#bytesPerSecond = bytesPerSecond;
     const fromMs = Math.max(this.#freeAtMs, nowMs - restMsMax);
     this.#freeAtMs = fromMs + (bytes * 1000) / bytesPerSecond;
     return Math.max(0, this.#freeAtMs - nowMs);
