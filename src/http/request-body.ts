@@ -82,7 +82,7 @@ export interface Receiving {
 export function uploadBody(request: Request, receiving: Receiving): UploadBody {
   const range = parseContentRange(request.headers.get("content-range"));
   const announced = contentLength(request);
-  const stream = request.body === null ? nothing() : unlessSilent(request.body, receiving);
+  const stream = request.body === null ? nothing() : unlessSilent(request, request.body, receiving);
   if (range === null) return { stream, from: null, lengthBytes: announced };
   const lengthBytes = range.end - range.start;
   if (announced !== null && announced !== lengthBytes) {
@@ -139,6 +139,7 @@ async function drop(body: UploadBody): Promise<void> {
 }
 
 async function* unlessSilent(
+  request: Request,
   body: ReadableStream<Uint8Array>,
   { slow, received }: Receiving,
 ): AsyncGenerator<Uint8Array> {
@@ -170,12 +171,32 @@ async function* unlessSilent(
       yield value;
       release(value);
       // Not reading is what slows the sender down.
-      if (waitMs > 0) await Bun.sleep(waitMs);
+      if (waitMs > 0) await rest(request, waitMs);
     }
   } finally {
     clearTimeout(timer);
     // What is left of a body that nobody wants is the runtime's to drain; that it failed is known.
     reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Shorter ones are not worth to be told of a client that goes away. */
+const longRestMsMin = 500;
+
+/** @throws AbortError when the client goes away meanwhile: nobody else should wait for what it holds. */
+async function rest(request: Request, ms: number): Promise<void> {
+  if (ms < longRestMsMin) return await Bun.sleep(ms);
+  const { signal } = request;
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, ms);
+  const leave = (): void => over.reject(signal.reason);
+  signal.addEventListener("abort", leave);
+  try {
+    signal.throwIfAborted();
+    await over.promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", leave);
   }
 }
 
