@@ -10,6 +10,8 @@ import { prepare } from "./prepare.ts";
 
 /** A receiver of traces has had its time before (observability/tracing). */
 const lingerMs = 500;
+/** What only the start needed goes back to the system then: its code, and what it made. Some 4 MiB. */
+const shrinkAfterMs = 1_000;
 
 export async function runServe(path: string | undefined, version: string): Promise<number> {
   // One that comes while it starts may be about what has been read already: it is done after the start.
@@ -45,6 +47,8 @@ export async function runServe(path: string | undefined, version: string): Promi
     greet(greeting({ address, host: config.config.http.host, rootDirectory }));
     takeHangUps(() => void serving.reload());
     if (isAsked) void serving.reload();
+    // oxlint-disable-next-line typescript/no-deprecated -- nothing else gives code back; a full collection does not
+    setTimeout(() => Bun.shrink(), shrinkAfterMs).unref();
     const ending = await Promise.race([stopped, serving.failed]);
     const isFailure = ending instanceof Error;
     logs.logger.info(`stopping on ${isFailure ? "a failure" : ending}`);

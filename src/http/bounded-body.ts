@@ -1,5 +1,6 @@
 // Reads a small body whole, bounded in size and in time: the runtime gives up no client by itself, and
 // whoever sends no more must not hold a connection for good.
+import { GivenTime } from "./given-time.ts";
 
 /** So much comes over the slowest line in less. */
 export const smallBodyMsMax = 30_000;
@@ -17,13 +18,13 @@ export async function readWithin(
   { bytesMax, msMax, tooLarge, tooSlow }: BodyBounds,
 ): Promise<Uint8Array> {
   const reader = body.getReader();
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(tooSlow()), msMax);
+  const time = new GivenTime();
+  const timer = setTimeout(() => time.end(tooSlow()), msMax);
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   try {
     for (;;) {
-      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      const { done, value } = await time.wait(reader.read());
       if (done) return Buffer.concat(chunks, sizeBytes);
       sizeBytes += value.byteLength;
       if (sizeBytes > bytesMax) throw tooLarge();

@@ -15,6 +15,12 @@ import type { Reply } from "./reply.ts";
  */
 const stalledSecondsMax = 255;
 
+/** Below, an answer may take longer to be decided (logins that wait, a list of many) than nothing may be said. */
+const answeredWithinMs = 60_000;
+
+/** What goes into the system's buffers at once waits for no client. */
+const atOnceBytesMax = 64 * 1024;
+
 /** What all connections of a server share. */
 export interface ConnectionTimes {
   readonly limits: Limits;
@@ -41,25 +47,45 @@ export class Connection {
     return this.#server.requestIP(this.#request);
   }
 
-  /** The answer may take as long as it takes. */
-  takesTime(): void {
+  /**
+   * A request begins.
+   * @param mayTakeTime the answer may take as long as it takes
+   */
+  begins(mayTakeTime: boolean): void {
+    const { limits, idleMs } = this.#times;
+    if (mayTakeTime || isShort(idleMs) || isShort(limits.options.idleMs)) this.#takesTime();
+  }
+
+  #takesTime(): void {
     this.#isTimed = true;
     this.#server.timeout(this.#request, 0);
   }
 
   /** The answer is decided, and about to be sent. */
-  answering({ body, headers }: Reply): void {
+  answering({ body, headers, sizeBytes }: Reply): void {
+    const { limits, idleMs } = this.#times;
+    const wanted = limits.options.idleMs;
+    const isFitting = !this.#isTimed && wanted === idleMs;
     if (body instanceof Blob) {
+      if (isFitting && idleMs > 0 && sizeBytes !== null && sizeBytes <= atOnceBytesMax) return;
       // The runtime sets the timer anew when it begins to send a file.
       setImmediate(() => this.#allow(this.#stalledSeconds));
     } else if (body instanceof ReadableStream) {
       const isEndless = headers["Content-Type"]?.startsWith("text/event-stream") === true;
       this.#allow(isEndless ? 0 : this.#stalledSeconds);
-    } else {
-      const { limits, idleMs } = this.#times;
-      const wanted = limits.options.idleMs;
-      if (this.#isTimed || wanted !== idleMs) this.#allow(Math.ceil(wanted / 1000));
+    } else if (!isFitting) {
+      this.#allow(Math.ceil(wanted / 1000));
     }
+  }
+
+  /** Nothing more is sent until `sends`, and that is not the client's fault. */
+  holds(): void {
+    this.#allow(0);
+  }
+
+  /** The next part of a body is about to be sent. */
+  sends(): void {
+    this.#allow(this.#stalledSeconds);
   }
 
   get #stalledSeconds(): number {
@@ -71,4 +97,8 @@ export class Connection {
   #allow(seconds: number): void {
     this.#server.timeout(this.#request, seconds);
   }
+}
+
+function isShort(idleMs: number): boolean {
+  return idleMs > 0 && idleMs < answeredWithinMs;
 }

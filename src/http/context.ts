@@ -2,6 +2,7 @@
 import type { AccessController, Grant, TokenIssuer } from "../registry/ports/access.ts";
 import type { Caller } from "../registry/ports/index.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Connection } from "./connection.ts";
 import type { Limits, Visitor } from "./limits/limits.ts";
 import type { Locations } from "./locations.ts";
 import type { HttpOptions } from "./options.ts";
@@ -39,6 +40,7 @@ export interface Call {
   readonly grant: Grant | null;
   /** What whoever asks uses; null: nobody counts it. */
   readonly visitor: Visitor | null;
+  readonly connection: Connection;
 }
 
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE";

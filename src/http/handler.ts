@@ -49,7 +49,7 @@ export function createHandler(parts: HandlerParts): Handler {
   return async (request, connection, isApiPath = false) => {
     const begunMs = performance.now();
     observer?.begun();
-    const requestId = requestIdOf(request);
+    const { requestId, asked: to } = identified(request);
     const { path, query } = splitTarget(request.url);
     const { address: remoteAddress, remote, caller } = clients.of(request.headers, connection.peer);
     const failed = (error: unknown, { kind }: Failure): void => {
@@ -57,7 +57,7 @@ export function createHandler(parts: HandlerParts): Handler {
     };
     const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true && !stopping.isOn;
-    if (isApi || visitor !== null || mayTakeTime(request.method, path)) connection.takesTime();
+    connection.begins(isApi || visitor !== null || mayTakeTime(request.method, path));
     let route: Route | null = null;
     let failure: Failure | null = null;
     let user: string | null = null;
@@ -74,7 +74,7 @@ export function createHandler(parts: HandlerParts): Handler {
         visitor?.enter(request.body !== null);
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-        const call = { request, path, query, caller, grant: null, visitor };
+        const call = { request, path, query, caller, grant: null, visitor, connection };
         const isPlain = parts.pulls === null && env.access === null && visitor === null;
         if (isPlain) reply = await handleV2(env, call, route);
         else ({ reply, user } = await answerWatched(parts, { call, route }, { requestId, remote }));
@@ -110,7 +110,7 @@ export function createHandler(parts: HandlerParts): Handler {
       durationMs,
     });
     connection.answering(reply);
-    return stopping.answered(toResponse(reply, askedBy(request, requestId), common));
+    return stopping.answered(toResponse(reply, to, common));
   };
 }
 
@@ -129,7 +129,7 @@ async function answerWatched(
   from: { readonly requestId: string; readonly remote: string },
 ): Promise<{ readonly reply: Reply; readonly user: string | null }> {
   const { call, route } = asked;
-  const { visitor, request } = call;
+  const { visitor, request, connection } = call;
   const answer = () => answerGuarded(env, asked);
   const { reply, user } =
     pulls === null
@@ -138,7 +138,7 @@ async function answerWatched(
   if (visitor?.isSendingPaced !== true || !isDownload(route, request, reply)) {
     return { reply, user };
   }
-  return { reply: await pacedReply(reply, visitor), user };
+  return { reply: await pacedReply(reply, visitor, connection), user };
 }
 
 /** Where not everybody may do everything, or somebody is to be notified. */
@@ -190,15 +190,15 @@ function refuseWhileUnhealthy(health: HealthChecks): void {
   }
 }
 
-/** What a proxy made of it, if it is one that a line of a log can hold; else a new one. */
-function requestIdOf(request: Request): string {
+/**
+ * By what a proxy made of it, if it is one that a line of a log can hold; else by a new one. Who named it is
+ * told by what name it was taken; the classic sends no such header.
+ */
+function identified(request: Request): { readonly requestId: string; readonly asked: Asked } {
   const given = request.headers.get("x-request-id");
-  return given !== null && /^[\w.:+/=@-]{1,128}$/.test(given) ? given : crypto.randomUUID();
-}
-
-/** Who named the request is told by what name it was taken; the classic sends no such header. */
-function askedBy({ method, headers }: Request, requestId: string): Asked {
-  return headers.has("x-request-id") ? { method, requestId } : { method };
+  if (given === null) return { requestId: crypto.randomUUID(), asked: request };
+  const requestId = /^[\w.:+/=@-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+  return { requestId, asked: { method: request.method, requestId } };
 }
 
 function reportFault(logger: Logger, error: unknown, fields: LogFields): void {

@@ -11,6 +11,7 @@ import {
 } from "../oci/index.ts";
 import type { UploadBody } from "../registry/registry.ts";
 import { readWithin, smallBodyMsMax } from "./bounded-body.ts";
+import { GivenTime } from "./given-time.ts";
 import { HttpError } from "./http-error.ts";
 import type { SlowLimits } from "./limits/options.ts";
 import { Patience } from "./patience.ts";
@@ -81,7 +82,7 @@ export interface Receiving {
 export function uploadBody(request: Request, receiving: Receiving): UploadBody {
   const range = parseContentRange(request.headers.get("content-range"));
   const announced = contentLength(request);
-  const stream = request.body === null ? nothing() : unlessSilent(request.body, receiving);
+  const stream = request.body === null ? nothing() : unlessSilent(request, request.body, receiving);
   if (range === null) return { stream, from: null, lengthBytes: announced };
   const lengthBytes = range.end - range.start;
   if (announced !== null && announced !== lengthBytes) {
@@ -118,18 +119,18 @@ function isRefusal(error: unknown): boolean {
 }
 
 async function drop(body: UploadBody): Promise<void> {
-  const late = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => late.resolve("late"), dropped.msMax);
+  const time = new GivenTime();
+  const timer = setTimeout(() => time.end(new Error("enough was dropped")), dropped.msMax);
   const chunks = body.stream[Symbol.asyncIterator]();
   let bytes = 0;
   try {
     while (bytes <= dropped.bytesMax) {
-      const next = await Promise.race([chunks.next(), late.promise]);
-      if (next === "late" || next.done === true) return;
+      const next = await time.wait(chunks.next());
+      if (next.done === true) return;
       bytes += next.value.byteLength;
     }
   } catch {
-    // It has gone away, or is silent: then nobody waits for the answer any more, or it comes now.
+    // It has gone away, is silent, or takes too long: nobody waits for the answer any more, or it comes now.
   } finally {
     clearTimeout(timer);
     // Not waited for: a body that is silent ends when its time is over.
@@ -138,6 +139,7 @@ async function drop(body: UploadBody): Promise<void> {
 }
 
 async function* unlessSilent(
+  request: Request,
   body: ReadableStream<Uint8Array>,
   { slow, received }: Receiving,
 ): AsyncGenerator<Uint8Array> {
@@ -145,23 +147,21 @@ async function* unlessSilent(
   const patience = new Patience(slow);
   let waitingSinceMs = 0;
   let timer: Timer | undefined;
-  const late = Promise.withResolvers<never>();
-  // Most of the time nobody waits for it.
-  late.promise.catch(() => undefined);
+  const time = new GivenTime();
   // One timer looks again and again, instead of one a chunk.
   const look = (): void => {
     const leftMs =
       waitingSinceMs === 0
         ? patience.leftMs
         : patience.leftMs - (performance.now() - waitingSinceMs);
-    if (leftMs <= 0) late.reject(tooSlow(slow));
+    if (leftMs <= 0) time.end(tooSlow(slow));
     else timer = setTimeout(look, Math.max(leftMs, lookMsMin));
   };
   look();
   try {
     for (;;) {
       waitingSinceMs = performance.now();
-      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      const { done, value } = await time.wait(reader.read());
       const waitedMs = performance.now() - waitingSinceMs;
       waitingSinceMs = 0;
       if (done) return;
@@ -171,12 +171,32 @@ async function* unlessSilent(
       yield value;
       release(value);
       // Not reading is what slows the sender down.
-      if (waitMs > 0) await Bun.sleep(waitMs);
+      if (waitMs > 0) await rest(request, waitMs);
     }
   } finally {
     clearTimeout(timer);
     // What is left of a body that nobody wants is the runtime's to drain; that it failed is known.
     reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Shorter ones are not worth to be told of a client that goes away. */
+const longRestMsMin = 500;
+
+/** @throws AbortError when the client goes away meanwhile: nobody else should wait for what it holds. */
+async function rest(request: Request, ms: number): Promise<void> {
+  if (ms < longRestMsMin) return await Bun.sleep(ms);
+  const { signal } = request;
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, ms);
+  const leave = (): void => over.reject(signal.reason);
+  signal.addEventListener("abort", leave);
+  try {
+    signal.throwIfAborted();
+    await over.promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", leave);
   }
 }
 

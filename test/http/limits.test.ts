@@ -202,6 +202,21 @@ describe("bandwidth", () => {
     expect(otherMs).toBeLessThan(performance.now() - begunMs);
   });
 
+  test("an upload that waits for its share is over when its client has gone", async () => {
+    await using harness = await start("{address: {receive: 10kB}}");
+    const location = await begin(harness);
+    const leaving = new AbortController();
+    const init = { method: "PATCH", body: bytes, signal: leaving.signal };
+    const sent = harness.go(location, init).catch(String);
+    await Bun.sleep(500);
+    leaving.abort();
+    expect(await sent).toStartWith("AbortError");
+    const begunMs = performance.now();
+    // The session does not wait until what came is paid for, which takes half a minute.
+    expect((await harness.go(location)).status).toBe(204);
+    expect(performance.now() - begunMs).toBeLessThan(3_000);
+  });
+
   test("of uploads is held by reading no faster", async () => {
     await using harness = await start("{address: {receive: 400kB}}");
     const begunMs = performance.now();

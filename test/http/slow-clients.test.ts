@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Limits } from "../../src/http/index.ts";
 import { type LimitsOptions, noLimits } from "../../src/http/limits/options.ts";
 import { digestOf } from "../../src/oci/index.ts";
+import type { AccessController } from "../../src/registry/ports/access.ts";
 import { type Harness, RawConnection, startHarness, withParameter } from "./harness.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
 import { createRealRegistry } from "./real-registry.ts";
@@ -65,6 +66,26 @@ describe("a header", () => {
       expect(performance.now() - begunMs).toBeWithin(3_000, 8_000 + 2 * timerMs);
     },
     { timeout: 30_000 },
+  );
+});
+
+describe("an answer", () => {
+  test(
+    "that takes longer than a connection may be idle is waited for",
+    async () => {
+      const controller: AccessController = {
+        passwordRealm: null,
+        decide: async () => {
+          await Bun.sleep(1_000 + 2 * timerMs);
+          return { kind: "challenge", challenge: { scheme: "basic", realm: "r" } };
+        },
+      };
+      const limits = new Limits({ ...noLimits, idleMs: 1_000 });
+      const access = { controller, issuer: null };
+      await using harness = await startHarness(() => createRealRegistry(), { limits }, access);
+      expect((await harness.ask("/v2/app/tags/list")).status).toBe(401);
+    },
+    { timeout: 20_000 },
   );
 });
 
@@ -142,6 +163,25 @@ describe("a body", () => {
 });
 
 describe("a download", () => {
+  test(
+    "that waits for its share of the bandwidth is not cut off, however long it waits",
+    async () => {
+      const address = { ...noLimits.address, sendBytesPerSecond: 8_000 };
+      const slow = { bytesPerSecondMin: 1_000, graceMs: 1_000 };
+      const bytes = new Uint8Array(100_000).map((_, n) => n & 255);
+      const directory = mkdtempSync(join(tmpdir(), "plimsoll-slow-"));
+      await using files = await startHarness(() => createFakeRegistry({ directory }), {
+        limits: new Limits({ ...noLimits, slow, address }),
+      });
+      const digest = await files.pushBlob("app", bytes);
+      // 64 KiB go at once, and are paid for within eight seconds.
+      const got = await files.ask(`/v2/app/blobs/${digest}`);
+      expect(await got.bytes()).toEqual(bytes);
+      rmSync(directory, { recursive: true });
+    },
+    { timeout: 40_000 },
+  );
+
   test(
     "of which nothing is taken is cut off, and the file is let go",
     async () => {

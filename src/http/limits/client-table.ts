@@ -54,6 +54,11 @@ export class ClientTable<Use extends Countable> {
     return this.#clients.get(key) ?? this.#shared.get(this.#slotOf(key)) ?? null;
   }
 
+  /** Nothing that it has used counts any more, but what it shares with its neighbours. */
+  forget(key: string): void {
+    this.#clients.delete(key);
+  }
+
   #forgetOne(nowMs: number): boolean {
     for (let looked = 0; looked < looks; looked++) {
       const [oldest] = this.#clients;

@@ -62,6 +62,15 @@ describe("a rate", () => {
     expect(used).toBeLessThanOrEqual(3 * 3_600 + 10);
   });
 
+  test("what is owed at a rate that is replaced is paid off at the new one", () => {
+    const pace = new Pace();
+    nowMs += 1_000_000;
+    // Of a rate that was a slip of the pen: hours.
+    pace.book(10_000_000, 1_000, nowMs);
+    expect(pace.book(10_000_000, 10_000_000, nowMs)).toBeWithin(1_900, 2_001);
+    expect(pace.book(5_000_000, 20_000_000, nowMs)).toBeWithin(1_200, 1_251);
+  });
+
   test("bytes wait until they are paid for, and what was not used is not saved up", () => {
     const pace = new Pace();
     expect(pace.book(1_000, 1_000, 0)).toBe(750);
@@ -334,6 +343,38 @@ describe("logins that fail", () => {
     expect(await login("10.0.2.1", "u30", "guess")).toBe("wrong");
     expect(await login("10.0.2.1", "u31", "guess")).toStartWith("wait");
     expect(checks()).toBe(31);
+  });
+
+  test("guesses that come together are no more than those that come one after the other", async () => {
+    const { login, checks } = gateWith("right");
+    const guess = (n: number) => login("10.0.4.1", "alice", `${n}`);
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => guess(n)));
+    expect(checks()).toBe(3);
+    expect(answers.filter((answer) => answer === "wrong")).toHaveLength(3);
+    expect(answers.filter((answer) => answer === "wait 20")).toHaveLength(47);
+    // So are those of many names.
+    const names = Array.from({ length: 100 }, (_, n) => login("10.0.4.2", `u${n}`, "guess"));
+    await Promise.all(names);
+    expect(checks()).toBe(3 + 30);
+  });
+
+  test("right passwords that come together are all let in, and wait for no guess elsewhere", async () => {
+    const { login } = gateWith("right");
+    const all = Array.from({ length: 50 }, () => login("10.0.5.1", "alice", "right"));
+    expect(new Set(await Promise.all(all))).toEqual(new Set(["in"]));
+    const users = Array.from({ length: 100 }, (_, n) => login("10.0.5.1", `u${n}`, "right"));
+    expect(new Set(await Promise.all(users))).toEqual(new Set(["in"]));
+  });
+
+  test("a right password forgives neighbours nothing while so many are known that they share", async () => {
+    const { login } = gateWith("right");
+    for (let n = 0; n < 5_000; n++) await login(`10.6.${n >> 8}.${n & 255}`, "alice", "guess");
+    const guess = () => login("192.0.2.1", "alice", "guess");
+    expect(await guess()).toBe("wrong");
+    expect(await login("192.0.2.2", "mine", "right")).toBe("in");
+    expect(await guess()).toBe("wrong");
+    // Names and addresses that share count alike, so two are nearly three.
+    expect(await guess()).toStartWith("wait");
   });
 
   test("nothing is counted where no passwords are taken", async () => {

@@ -31,15 +31,13 @@ export class Meter {
     return isTaken ? 0 : waitMs;
   }
 
-  /** The milliseconds until one could be used; none is. */
-  peek(rate: Rate, nowMs: number): number {
+  /** The milliseconds until one could be used, beside others that may yet be; none is. */
+  peek(rate: Rate, nowMs: number, others = 0): number {
     const eachMs = 1000 / rate.perSecond;
     const owedMs = Math.max(this.#paidAtMs - nowMs, 0);
-    return Math.max(0, owedMs + eachMs - rate.burst * eachMs);
-  }
-
-  forget(): void {
-    this.#paidAtMs = Number.NEGATIVE_INFINITY;
+    const waitMs = owedMs + (others + 1 - rate.burst) * eachMs;
+    // As in `take`.
+    return waitMs <= 1e-6 ? 0 : waitMs;
   }
 }
 
@@ -49,6 +47,7 @@ const restMsMax = 250;
 /** Deals out one rate to many transfers, each of which waits its turn with every chunk. */
 export class Pace {
   #freeAtMs = Number.NEGATIVE_INFINITY;
+  #bytesPerSecond = 0;
 
   isIdle(nowMs: number): boolean {
     return this.#freeAtMs <= nowMs;
@@ -56,6 +55,12 @@ export class Pace {
 
   /** Books the bytes; the milliseconds that whoever moves them has to wait before moving more. */
   book(bytes: number, bytesPerSecond: number, nowMs: number): number {
+    // What is owed is bytes: at a rate that was replaced it would have taken another time.
+    const owedMs = this.#freeAtMs - nowMs;
+    if (bytesPerSecond !== this.#bytesPerSecond && owedMs > 0) {
+      this.#freeAtMs = nowMs + (owedMs * this.#bytesPerSecond) / bytesPerSecond;
+    }
+    this.#bytesPerSecond = bytesPerSecond;
     const fromMs = Math.max(this.#freeAtMs, nowMs - restMsMax);
     this.#freeAtMs = fromMs + (bytes * 1000) / bytesPerSecond;
     return Math.max(0, this.#freeAtMs - nowMs);
