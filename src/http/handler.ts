@@ -74,7 +74,7 @@ export function createHandler(parts: HandlerParts): Handler {
         visitor?.enter(request.body !== null);
         route = parseRoute(path, env.options.prefix);
         if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-        const call = { request, path, query, caller, grant: null, visitor };
+        const call = { request, path, query, caller, from: caller, grant: null, visitor };
         const isPlain = parts.pulls === null && env.access === null && visitor === null;
         if (isPlain) reply = await handleV2(env, call, route);
         else ({ reply, user } = await answerWatched(parts, { call, route }, { requestId, remote }));

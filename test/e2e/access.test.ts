@@ -274,6 +274,27 @@ describe("commands", () => {
   );
 
   test(
+    "the audit says who deleted, and from where",
+    withSandbox(
+      async (sandbox) => {
+        await addUsers(sandbox);
+        const server = await sandbox.start({ firstPath: "/" });
+        const Authorization = `Basic ${Buffer.from(`alice:${secrets.alice}`).toString("base64")}`;
+        for (const path of ["manifests/v1", `blobs/sha256:${"0".repeat(64)}`]) {
+          const url = `${server.url}/v2/team-a/app/${path}`;
+          const init = { method: "DELETE", headers: { Authorization } };
+          expect((await fetch(url, init)).status).toBe(404);
+        }
+        const lines = async (): Promise<string[]> =>
+          (await server.log()).split("\n").filter((line) => line.includes("msg=audit"));
+        await until(async () => (await lines()).length === 2);
+        for (const line of await lines()) expect(line).toContain("by=alice from=127.0.0.1 ");
+      },
+      { more: auth("") },
+    ),
+  );
+
+  test(
     "access check says which rule decides",
     withSandbox(
       async (sandbox) => {
