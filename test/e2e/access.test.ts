@@ -313,6 +313,16 @@ describe("commands", () => {
         expect((await sandbox.command("access", "check", "alice", "fly", "a")).stderr).toContain(
           "no action",
         );
+        // "config.yml" could be a repository, and other rules would be asked then.
+        for (const [args, said] of [
+          [["alice", "push"], "push in which repository?"],
+          [["alice", "admin", "team-a/app"], "leave the repository out"],
+          [["alice", "push", "team-a/app", "team-b/app"], "one repository at a time"],
+        ] as const) {
+          const asked = await sandbox.command("access", "check", ...args);
+          expect(asked).toMatchObject({ exitCode: 1, stdout: "" });
+          expect(asked.stderr).toContain(said);
+        }
       },
       { more: auth("") },
     ),
