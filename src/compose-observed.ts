@@ -91,9 +91,8 @@ export async function observe(config: Config, logger: Logger): Promise<Observed>
       },
     },
     debugServer,
-    certified: ({ parts, source }) => {
-      const current = (): string => parts.certificates.current().certificate;
-      metrics?.showCertificate({ source, current });
+    certified: ({ source, shown }) => {
+      metrics?.showCertificate({ source, current: shown });
     },
     rootOpened: (root) => {
       health.add(...checksOf(root, config.health));
