@@ -11,7 +11,6 @@ const clients = [
   "docker-registry",
   "openssl",
   "nginx",
-  "openssl",
   "pebble",
   "pebble-challtestsrv",
 ];
