@@ -274,6 +274,17 @@ describe("commands", () => {
   );
 
   test(
+    "no token is made where nobody could log in with it",
+    withSandbox(async (sandbox) => {
+      const rights = ["--user", "ci", "--repositories", "ci/**", "--actions", "pull"];
+      const made = await sandbox.command("token", "create", ...rights);
+      expect(made).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(made.stderr).toContain("Add auth.htpasswd");
+      expect((await sandbox.command("token", "list")).stdout).toBe("");
+    }),
+  );
+
+  test(
     "the audit says who deleted, and from where",
     withSandbox(
       async (sandbox) => {
