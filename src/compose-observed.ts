@@ -56,7 +56,7 @@ export interface Observed {
  */
 export async function observe(config: Config, logger: Logger): Promise<Observed> {
   const { listen, prometheus } = config.http.debug;
-  const health = new HealthMonitor();
+  const health = new HealthMonitor(logger);
   const readiness = new ServingReadiness(health);
   const metrics = prometheus.enabled && listen !== null ? await loadMetrics() : null;
   const tracing = await loadTracing(logger);

@@ -182,11 +182,14 @@ function isDownload(route: Route, { method }: Request, { status }: Reply): boole
 function refuseWhileUnhealthy(health: HealthChecks): void {
   // An object in a loop, because it is empty on nearly every request and asked for on each.
   for (const _name in health.failing()) {
-    throw new HttpError("the registry is not healthy; see /debug/health on its debug address", {
-      status: 503,
-      code: "UNAVAILABLE",
-      headers: { "Retry-After": "5" },
-    });
+    throw new HttpError(
+      "the registry is not healthy; its log says why, and /debug/health on its debug address",
+      {
+        status: 503,
+        code: "UNAVAILABLE",
+        headers: { "Retry-After": "5" },
+      },
+    );
   }
 }
 
