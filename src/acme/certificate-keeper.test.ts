@@ -136,10 +136,12 @@ describe("the keeper of the certificate", () => {
     keeper.onChange(changed.resolve);
     keeper.start();
     expect(keeper.current().certificate).toBe(standIn.certificate);
+    expect(keeper.isVouchedFor()).toBe(false);
     const gotten = certificate(90);
     answered.resolve(gotten);
     await changed.promise;
     expect(keeper.current()).toMatchObject(gotten);
+    expect(keeper.isVouchedFor()).toBe(true);
   });
 
   test("renews when a third of the life is left, and again", async () => {

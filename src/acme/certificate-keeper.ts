@@ -69,6 +69,11 @@ export class CertificateKeeper implements CertificateSource {
     return this.#shown;
   }
 
+  /** False: clients see the stand-in, and refuse it. */
+  isVouchedFor(): boolean {
+    return !this.#isStandIn;
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => {

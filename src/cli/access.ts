@@ -4,6 +4,7 @@ import { AccessRules } from "../auth/index.ts";
 import type { AccessConfig, Config } from "../config/index.ts";
 import { isRepositoryName, type RepositoryName } from "../oci/index.ts";
 import { prepare } from "./prepare.ts";
+import { splitTargets, type Targets } from "./targets.ts";
 
 const actions = ["pull", "push", "delete", "admin"] as const;
 type Action = (typeof actions)[number];
@@ -20,12 +21,19 @@ export interface AccessCheck {
 export function runAccessCheck({ user, action: word, rest }: AccessCheck): number {
   const action = actions.find((name) => name === word);
   if (action === undefined) return fail(`"${word}" is no action; expected ${actions.join(", ")}`);
-  const names = action === "admin" ? [] : rest.slice(0, 1);
-  const path = action === "admin" ? rest[0] : rest[1];
+  const { names, path } = repositoryAndPath(rest, action);
   const [name = null] = names;
-  if (action !== "admin" && (name === null || !isRepositoryName(name))) {
-    return fail(`"${name ?? ""}" is no name of a repository`);
+  if (action === "admin" && name !== null) {
+    return fail("admin is of the whole registry: leave the repository out");
   }
+  if (action !== "admin" && (name === null || !isRepositoryName(name))) {
+    return fail(
+      name === null
+        ? `${action} in which repository? registry access check ${user} ${action} REPOSITORY [config.yml]`
+        : `"${name}" is no name of a repository`,
+    );
+  }
+  if (names.length > 1) return fail(`one repository at a time; what is "${names[1]}"?`);
   const loaded = prepare(path);
   if (loaded === null) return 1;
   const { isAllowed, because } = decision(loaded.config, {
@@ -35,6 +43,17 @@ export function runAccessCheck({ user, action: word, rest }: AccessCheck): numbe
   });
   process.stdout.write(`${isAllowed ? "allowed" : "denied"}: ${because}\n`);
   return isAllowed ? 0 : 1;
+}
+
+/**
+ * A repository may be called "config.yml", but is not: who forgets it must not be told of the rules of
+ * another configuration. Without such an ending, a word in the configuration's place is the configuration.
+ */
+function repositoryAndPath(rest: readonly string[], action: Action): Targets {
+  const split = splitTargets(rest);
+  const before = action === "admin" ? 0 : 1;
+  if (split.path !== undefined || rest.length <= before) return split;
+  return { names: rest.slice(0, -1), path: rest.at(-1) };
 }
 
 interface Question {

@@ -44,7 +44,10 @@ export async function runServe(path: string | undefined, version: string): Promi
     logs.logger.info(`listening on ${address}${isEncrypted ? ", tls" : ""}`);
     if (debugAddress !== null) logs.logger.info(`debug server listening on ${debugAddress}`);
     const rootDirectory = rootDirectoryOf(config.config);
-    greet(greeting({ address, host: config.config.http.host, rootDirectory }));
+    // Whoever has each line parsed has the address in "listening on".
+    if (config.config.log.formatter === "text") {
+      greet(greeting({ address, host: config.config.http.host, rootDirectory }));
+    }
     takeHangUps(() => void serving.reload());
     if (isAsked) void serving.reload();
     // oxlint-disable-next-line typescript/no-deprecated -- nothing else gives code back; a full collection does not

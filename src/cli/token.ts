@@ -1,6 +1,7 @@
 // `registry token create|list|revoke`: passwords for programs, with rights of their own. A token is
 // shown once, alone on stdout, so that a script can take it.
 import type { TokenCommand, TokenEvent, TokenView } from "../auth/index.ts";
+import type { Config } from "../config/index.ts";
 import { formatLongDuration, parseLongDuration } from "../config/long-duration.ts";
 import { parseGlobs } from "../oci/index.ts";
 import { FlagError } from "./garbage-collect-options.ts";
@@ -26,7 +27,14 @@ interface Asked {
 }
 
 export function runTokenCreate(flags: TokenCreateFlags, asked: Asked): Promise<number> {
-  return run(() => createRequest(flags), asked);
+  return run((config) => {
+    const request = createRequest(flags);
+    if (config.auth.kind === "htpasswd") return request;
+    // Else whoever gets it finds out that nobody asks for it.
+    throw new FlagError(
+      "robot tokens are passwords beside auth.htpasswd, and this configuration has none: nobody could log in with one. Add auth.htpasswd; its file may be empty",
+    );
+  }, asked);
 }
 
 export function runTokenList(asked: Asked): Promise<number> {
@@ -37,11 +45,11 @@ export function runTokenRevoke(id: string, asked: Asked): Promise<number> {
   return run(() => ({ kind: "revoke", id, by: userName() }), asked);
 }
 
-async function run(request: () => TokenCommand, asked: Asked): Promise<number> {
+async function run(request: (config: Config) => TokenCommand, asked: Asked): Promise<number> {
   return await runRootCommand({
     version: asked.version,
     path: asked.path,
-    request: () => ({ command: "token", options: request() }),
+    request: (config) => ({ command: "token", options: request(config) }),
     hear: (told) => {
       // What the owner tells is what its command says: the same program, or one that says so.
       const event = told as TokenEvent;

@@ -8,6 +8,7 @@ import { sleep, systemClock } from "../registry/ports/clock.ts";
 
 interface Acme {
   readonly certificates: CertificateSource;
+  isVouchedFor(): boolean;
   close(): Promise<void>;
 }
 
@@ -45,6 +46,7 @@ export async function composeAcme(
   keeper.start();
   return {
     certificates: keeper,
+    isVouchedFor: () => keeper.isVouchedFor(),
     close: async () => {
       await keeper.stop();
       await server.stop();

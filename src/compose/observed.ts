@@ -57,7 +57,7 @@ export interface Observed {
  */
 export async function observe(config: Config, logger: Logger): Promise<Observed> {
   const { listen, prometheus } = config.http.debug;
-  const health = new HealthMonitor();
+  const health = new HealthMonitor(logger);
   const readiness = new ServingReadiness(health);
   const metrics = prometheus.enabled && listen !== null ? await loadMetrics() : null;
   const tracing = await loadTracing(logger);
@@ -92,9 +92,8 @@ export async function observe(config: Config, logger: Logger): Promise<Observed>
       },
     },
     debugServer,
-    certified: ({ parts, source }) => {
-      const current = (): string => parts.certificates.current().certificate;
-      metrics?.showCertificate({ source, current });
+    certified: ({ source, shown }) => {
+      metrics?.showCertificate({ source, current: shown });
     },
     rootOpened: (root) => {
       health.add(...checksOf(root, config.health));

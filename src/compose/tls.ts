@@ -15,6 +15,8 @@ export interface ComposedTls {
   readonly parts: TlsParts;
   /** Of its certificates. */
   readonly source: "files" | "letsencrypt";
+  /** In PEM, what clients see; null while that is one that nobody vouches for. */
+  readonly shown: () => string | null;
   /** Reads certificates and CAs again at once; what cannot be used is refused and logged. */
   readAgain(): void;
   close(): Promise<void>;
@@ -51,6 +53,7 @@ export async function composeTls(
     const verified = clientAuth === "require-and-verify-client-cert";
     return {
       source: acme === null ? "files" : "letsencrypt",
+      shown: () => (acme?.isVouchedFor() === false ? null : certificates.current().certificate),
       parts: {
         certificates,
         clients: authorities === null ? null : { authorities, verified },

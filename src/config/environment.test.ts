@@ -99,6 +99,7 @@ describe("variables that match nothing are warned about", () => {
     ["REGISTRY_HTTP_FOO_BAR_BAZ", "matches no key"],
     ["REGISTRY_", "matches no key"],
     ["REGISTRY_HTTP__ADDR", "matches no key"],
+    ["REGISTRY_AUTH_FILE", "podman, skopeo and buildah"],
     ["REGISTRY_VERSION", "taken from the file only"],
     ["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY_X", "has no effect"],
   ])("%s", (name, text) => {

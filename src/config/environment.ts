@@ -11,6 +11,11 @@ const prefix = "REGISTRY_";
 /** Names the file, or (by the classic's rule) may not be set this way; not keys. */
 const notKeys = new Set(["REGISTRY_CONFIGURATION_PATH"]);
 
+/** Other programs', by their own rules. The classic takes it for `auth.file`, and does not start. */
+const others = new Map([
+  ["REGISTRY_AUTH_FILE", "is where podman, skopeo and buildah keep logins, and no key; ignored"],
+]);
+
 /** Where the classic's variable carries another name than the key in the file. */
 const otherNames: ReadonlyMap<string, string> = new Map([
   ["health.filecheckers", "file"],
@@ -66,6 +71,11 @@ class EnvironmentRun implements EnvironmentResult {
   }
 
   apply(name: string, text: string): void {
+    const other = others.get(name);
+    if (other !== undefined) {
+      this.warnings.push({ variable: name, text: other });
+      return;
+    }
     const segments = name.slice(prefix.length).split("_");
     if (segments.some((segment) => segment === "")) {
       this.warnings.push({ variable: name, text: "matches no key of the configuration" });

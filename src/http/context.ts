@@ -36,6 +36,8 @@ export interface Call {
   readonly query: string;
   /** Who asks, for leases (INV-5): the user, or else the address. */
   readonly caller: Caller;
+  /** Where the request comes from, for the audit, whoever is logged in: the client's address. */
+  readonly from: string;
   /** What whoever asks may do; null: everything. */
   readonly grant: Grant | null;
   /** What whoever asks uses; null: nobody counts it. */

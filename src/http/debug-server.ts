@@ -1,8 +1,10 @@
 // The server behind `http.debug.addr`: health and probes for load balancers, metrics for Prometheus,
-// profiles for whoever looks into a slow registry. Not for the public: a heap snapshot shows everything.
+// profiles for whoever looks into a slow registry. Not for the public; a heap snapshot, which shows passwords,
+// is for this machine alone: the classic's `debug.addr: :5001` opens the address to everybody.
 import { listen } from "./listen.ts";
 import type { ListenOn } from "./options.ts";
 import type { HealthChecks, MetricsText, ProfileMaker, Readiness } from "./ports.ts";
+import { plainAddress } from "./peer.ts";
 import { Probes } from "./probes.ts";
 import { jsonReply, type Reply, textReply, toResponse } from "./reply.ts";
 import { type RunningServer, running } from "./running-server.ts";
@@ -18,6 +20,9 @@ export interface DebugParts {
 
 const plain = { "Content-Type": "text/plain; charset=utf-8" };
 
+const elsewhere =
+  "a heap snapshot shows passwords, so only this machine gets one: ask for it by 127.0.0.1 (ssh -L, kubectl port-forward)\n";
+
 /** Of a CPU profile, when nothing is asked for. */
 const profileSecondsDefault = 10;
 
@@ -25,14 +30,23 @@ const profileSecondsDefault = 10;
 export async function startDebugServer(on: ListenOn, parts: DebugParts): Promise<RunningServer> {
   const probes = new Probes(parts.readiness);
   const server = await listen(on, {
-    fetch: async (request) =>
-      (await probes.answer(request)) ?? toResponse(await answer(request, parts), request, {}),
+    fetch: async (request, listening) => {
+      const probed = await probes.answer(request);
+      if (probed !== null) return probed;
+      const peer = listening.requestIP(request)?.address ?? "";
+      return toResponse(await answerDebug(request, peer, parts), request, {});
+    },
     error: () => new Response("the request failed\n", { status: 500 }),
   });
   return running(server, on, () => server.stop(true));
 }
 
-async function answer(request: Request, parts: DebugParts): Promise<Reply> {
+/** @param peer the address at the other end of the connection */
+export async function answerDebug(
+  request: Request,
+  peer: string,
+  parts: DebugParts,
+): Promise<Reply> {
   const { path, query } = splitTarget(request.url);
   if (request.method !== "GET" && request.method !== "HEAD") {
     return textReply(405, "only GET and HEAD\n", { ...plain, Allow: "GET, HEAD" });
@@ -47,6 +61,7 @@ async function answer(request: Request, parts: DebugParts): Promise<Reply> {
     case "/debug/pprof/profile":
       return await profileReply(request, query, parts.profiles);
     case "/debug/pprof/heap":
+      if (!/^(?:127\.|::1$)/.test(plainAddress(peer))) return textReply(403, elsewhere, plain);
       if (request.method === "HEAD") return textReply(200, "", plain);
       return await made("heap.heapsnapshot", () => parts.profiles.heap());
     default:

@@ -52,38 +52,16 @@ export function createHandler(parts: HandlerParts): Handler {
     const { requestId, asked: to } = identified(request);
     const { path, query } = splitTarget(request.url);
     const { address: remoteAddress, remote, caller } = clients.of(request.headers, connection.peer);
-    const failed = (error: unknown, { kind }: Failure): void => {
-      tellFailure(parts, { error, kind }, { path, "http.request.id": requestId });
-    };
     const visitor = env.limits.visitor(caller);
     const isApi = api?.serves(path) === true && !stopping.isOn;
     connection.begins(isApi || visitor !== null || mayTakeTime(request.method, path));
-    let route: Route | null = null;
-    let failure: Failure | null = null;
-    let user: string | null = null;
-    let reply: Reply;
-    if (isApi) {
-      const from = { caller, remote, visitor };
-      const asked = { request, path, query, ...from, requestId, isAsWritten: isApiPath };
-      const outcome = await answerApi({ api, env, pulls: parts.pulls }, asked);
-      ({ reply, failure, user } = outcome);
-      if (failure !== null) failed(outcome.error, failure);
-    } else {
-      try {
-        stopping.refuseNew();
-        visitor?.enter(request.body !== null);
-        route = parseRoute(path, env.options.prefix);
-        if (route.kind !== "root") refuseWhileUnhealthy(parts.health);
-        const call = { request, path, query, caller, grant: null, visitor, connection };
-        const isPlain = parts.pulls === null && env.access === null && visitor === null;
-        if (isPlain) reply = await handleV2(env, call, route);
-        else ({ reply, user } = await answerWatched(parts, { call, route }, { requestId, remote }));
-      } catch (error) {
-        failure = failureOf(error);
-        reply = failure.reply;
-        if (error instanceof HttpError) ({ user } = error);
-        failed(error, failure);
-      }
+    const asked = { request, path, query, caller, remote, visitor, requestId };
+    const { reply, route, user, failure, error } = isApi
+      ? await answerApi({ api, env, pulls: parts.pulls }, { ...asked, isAsWritten: isApiPath })
+      : await answerOci(parts, asked, connection);
+    if (failure !== null) {
+      const fields = { path, "http.request.id": requestId };
+      tellFailure(parts, { error, kind: failure.kind }, fields);
     }
     const durationMs = performance.now() - begunMs;
     observer?.completed({
@@ -114,19 +92,59 @@ export function createHandler(parts: HandlerParts): Handler {
   };
 }
 
-function answerApi(
+interface Outcome extends ApiOutcome {
+  /** Null: one of the API, or refused before its path was looked at. */
+  readonly route: Route | null;
+}
+
+async function answerApi(
   { api, env, pulls }: Pick<HandlerParts, "env" | "pulls"> & { readonly api: Api },
   asked: ApiRequest,
-): Promise<ApiOutcome> {
-  if (pulls === null) return api.answer(asked);
-  return forOrigin(originOf(env, asked), () => api.answer(asked));
+): Promise<Outcome> {
+  const answer = () => api.answer(asked);
+  const outcome = await (pulls === null ? answer() : forOrigin(originOf(env, asked), answer));
+  return { ...outcome, route: null };
+}
+
+/** A request of the OCI API, or for a token. Never rejects. */
+async function answerOci(
+  parts: HandlerParts,
+  asked: Pick<Call, "request" | "path" | "query" | "caller" | "visitor"> & RequestSource,
+  connection: Connection,
+): Promise<Outcome> {
+  const { env, health, stopping } = parts;
+  const { request, path, query, caller, visitor } = asked;
+  let route: Route | null = null;
+  try {
+    stopping.refuseNew();
+    visitor?.enter(request.body !== null);
+    route = parseRoute(path, env.options.prefix);
+    if (route.kind !== "root") refuseWhileUnhealthy(health);
+    const who = { caller, from: caller, grant: null, visitor, connection };
+    const call = { request, path, query, ...who };
+    const isPlain = parts.pulls === null && env.access === null && visitor === null;
+    const { reply, user } = isPlain
+      ? { reply: await handleV2(env, call, route), user: null }
+      : await answerWatched(parts, { call, route }, asked);
+    return { reply, user, route, failure: null, error: null };
+  } catch (error) {
+    const failure = failureOf(error);
+    const user = error instanceof HttpError ? error.user : null;
+    return { reply: failure.reply, user, route, failure, error };
+  }
+}
+
+interface RequestSource {
+  readonly requestId: string;
+  /** As in the log: an address, and mostly a port. */
+  readonly remote: string;
 }
 
 /** Where somebody is to be notified, not everybody may do everything, or what clients use is counted. */
 async function answerWatched(
   { env, pulls }: HandlerParts,
   asked: { readonly call: Call; readonly route: Route },
-  from: { readonly requestId: string; readonly remote: string },
+  from: RequestSource,
 ): Promise<{ readonly reply: Reply; readonly user: string | null }> {
   const { call, route } = asked;
   const { visitor, request, connection } = call;
@@ -182,11 +200,14 @@ function isDownload(route: Route, { method }: Request, { status }: Reply): boole
 function refuseWhileUnhealthy(health: HealthChecks): void {
   // An object in a loop, because it is empty on nearly every request and asked for on each.
   for (const _name in health.failing()) {
-    throw new HttpError("the registry is not healthy; see /debug/health on its debug address", {
-      status: 503,
-      code: "UNAVAILABLE",
-      headers: { "Retry-After": "5" },
-    });
+    throw new HttpError(
+      "the registry is not healthy; its log says why, and /debug/health on its debug address",
+      {
+        status: 503,
+        code: "UNAVAILABLE",
+        headers: { "Retry-After": "5" },
+      },
+    );
   }
 }
 

@@ -227,6 +227,24 @@ describe("a delivery", () => {
     expect(world.said.join()).not.toContain("pass");
   });
 
+  test("says how many events it was never told of, because too many waited", async () => {
+    world.queue = [event(1), event(2)];
+    world.status = (attempt) => {
+      // Meanwhile the oldest are dropped, twice.
+      if (attempt === 3) world.queue = [event(41), event(42)];
+      if (attempt === 4) world.queue = [event(50)];
+      return attempt <= 4 ? 503 : 200;
+    };
+    await world.run(5);
+    expect(world.messages.map(({ id }) => id)).toEqual(["id-50"]);
+    expect(world.said).toEqual([
+      "endpoint one could not be notified, its events wait: it answers 503",
+      "endpoint one is never told of 40 events: more waited for it than are kept",
+      "endpoint one is never told of 9 events: more waited for it than are kept",
+      "endpoint one takes notifications again",
+    ]);
+  });
+
   test("what was sent before a failure is not sent again", async () => {
     world.queue = [event(1), event(2), event(3)];
     world.status = (attempt) => (attempt === 3 ? 500 : 200);

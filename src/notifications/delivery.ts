@@ -55,6 +55,8 @@ export class Delivery {
   readonly #stopped = new AbortController();
   /** Of the page under way; an index that cannot settle it just now is no reason to send it again. */
   readonly #taken = new Set<string>();
+  /** The position of what is to be sent next; null: not known yet. */
+  #next: number | null = null;
   #failures = 0;
   #loop: Promise<void> = Promise.resolve();
 
@@ -95,14 +97,30 @@ export class Delivery {
       const page = await index.nextEvents(name, pageMax);
       if (page === null) await register();
       if (page === null || page.length === 0) return pollMs;
+      const [first] = page;
+      if (first !== undefined) this.#tellDropped(first.position);
       const { upTo, waitMs } = await this.#sendAll(page);
-      if (upTo !== null) await index.settleEvents(name, upTo);
+      if (upTo !== null) {
+        this.#next = upTo.position + 1;
+        await index.settleEvents(name, upTo);
+      }
       this.#taken.clear();
       return waitMs;
     } catch {
       // The index is busy or being built anew: it says so itself, and the queue waits.
       return pollMs;
     }
+  }
+
+  /** Positions have no gaps: what is missing before the first was dropped, because too much waited. */
+  #tellDropped(first: number): void {
+    const dropped = first - (this.#next ?? first);
+    this.#next = first;
+    if (dropped <= 0) return;
+    const events = dropped === 1 ? "one event" : `${dropped} events`;
+    this.#parts.log.warn(
+      `endpoint ${this.#options.name} is never told of ${events}: more waited for it than are kept`,
+    );
   }
 
   async #sendAll(

@@ -10,6 +10,11 @@ export interface Actor {
   readonly from: string;
 }
 
+/** Who is not logged in is known by the address alone, and asks from there. */
+export function actorOf(by: Caller | Actor): Actor {
+  return typeof by === "string" ? { caller: by, from: by } : by;
+}
+
 export interface AuditEntry {
   readonly action: "delete" | "restore";
   readonly what: "tag" | "manifest" | "image" | "blob" | "repository";

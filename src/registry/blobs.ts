@@ -8,6 +8,7 @@ import {
   digestOf,
   type RepositoryName,
 } from "../oci/index.ts";
+import { type Actor, actorOf } from "./audit.ts";
 import type { ContentCache } from "./content-cache.ts";
 import { blobDataPath } from "../storage/layout.ts";
 import type { BlobFact, Caller } from "./ports/index.ts";
@@ -91,7 +92,7 @@ export class BlobService implements Blobs {
     return bytes;
   }
 
-  async delete(repository: RepositoryName, digest: Digest, caller: Caller): Promise<void> {
+  async delete(repository: RepositoryName, digest: Digest, by: Caller | Actor): Promise<void> {
     const { index, clock, followTree, audit } = this.#parts;
     await this.#parts.treeLookup()?.blob(repository, digest);
     const { outcome, neededBy } = await index.unlinkBlob(repository, digest, clock.now());
@@ -100,7 +101,7 @@ export class BlobService implements Blobs {
       what: "blob",
       repository,
       reference: digest,
-      actor: { caller, from: caller },
+      actor: actorOf(by),
       outcome,
       reason: "client",
       restorableUntilMs: null,

@@ -18,6 +18,7 @@ import {
   type Tag,
 } from "../oci/index.ts";
 import { blobDataPath } from "../storage/layout.ts";
+import { type Actor, actorOf } from "./audit.ts";
 import { deniedError, heldError, quotaWarning } from "./bounds.ts";
 import { widestBounds } from "./content-limits.ts";
 import type { ContentCache } from "./content-cache.ts";
@@ -242,11 +243,16 @@ export class ManifestService implements Manifests {
     return taken ? await index.findBlob(repository, digest) : null;
   }
 
-  async delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void> {
+  async delete(
+    repository: RepositoryName,
+    reference: Reference,
+    by: Caller | Actor,
+  ): Promise<void> {
+    const actor = actorOf(by);
     await this.#parts.treeLookup()?.manifest(repository, reference);
     const outcome = isDigestReference(reference)
-      ? await this.#deleteManifest(repository, reference, caller)
-      : await this.#deleteTag(repository, reference, caller);
+      ? await this.#deleteManifest(repository, reference, actor.caller)
+      : await this.#deleteTag(repository, reference, actor.caller);
     const deleted = isDigestReference(reference)
       ? { repository, digest: reference }
       : { repository, tag: reference };
@@ -255,7 +261,7 @@ export class ManifestService implements Manifests {
       what: isDigestReference(reference) ? "manifest" : "tag",
       repository,
       reference,
-      actor: { caller, from: caller },
+      actor,
       outcome,
       reason: "client",
       restorableUntilMs:

@@ -2,6 +2,7 @@
 // Every method throws the RegistryError of oci/errors.ts that fits; nothing else is part of the contract
 // but StorageError (a full or broken disk) and AbortError of a body that its sender gave up.
 import type { Digest, DigestAlgorithm, Reference, RepositoryName, Tag } from "../oci/index.ts";
+import type { Actor } from "./audit.ts";
 import type {
   BlobFact,
   Caller,
@@ -33,7 +34,7 @@ export interface Blobs {
     range?: { readonly start: number; readonly end: number },
   ): Promise<BlobBody | Uint8Array>;
   /** @throws BlobUnknownError, DeniedError naming the manifests that need it. */
-  delete(repository: RepositoryName, digest: Digest, caller: Caller): Promise<void>;
+  delete(repository: RepositoryName, digest: Digest, by: Caller | Actor): Promise<void>;
   /** A repository that the blob can be mounted from, of those that are asked for; null: none is known. */
   findHolder(
     digest: Digest,
@@ -135,7 +136,7 @@ export interface Manifests {
    * By digest: its tags go too. By tag: only the tag. Either can be brought back for a while.
    * @throws ManifestUnknownError, NameUnknownError, DeniedError by an immutable tag
    */
-  delete(repository: RepositoryName, reference: Reference, caller: Caller): Promise<void>;
+  delete(repository: RepositoryName, reference: Reference, by: Caller | Actor): Promise<void>;
   /** In digest order; unknown repositories and subjects have none. */
   listReferrers(
     repository: RepositoryName,

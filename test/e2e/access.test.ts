@@ -274,6 +274,38 @@ describe("commands", () => {
   );
 
   test(
+    "no token is made where nobody could log in with it",
+    withSandbox(async (sandbox) => {
+      const rights = ["--user", "ci", "--repositories", "ci/**", "--actions", "pull"];
+      const made = await sandbox.command("token", "create", ...rights);
+      expect(made).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(made.stderr).toContain("Add auth.htpasswd");
+      expect((await sandbox.command("token", "list")).stdout).toBe("");
+    }),
+  );
+
+  test(
+    "the audit says who deleted, and from where",
+    withSandbox(
+      async (sandbox) => {
+        await addUsers(sandbox);
+        const server = await sandbox.start({ firstPath: "/" });
+        const Authorization = `Basic ${Buffer.from(`alice:${secrets.alice}`).toString("base64")}`;
+        for (const path of ["manifests/v1", `blobs/sha256:${"0".repeat(64)}`]) {
+          const url = `${server.url}/v2/team-a/app/${path}`;
+          const init = { method: "DELETE", headers: { Authorization } };
+          expect((await fetch(url, init)).status).toBe(404);
+        }
+        const lines = async (): Promise<string[]> =>
+          (await server.log()).split("\n").filter((line) => line.includes("msg=audit"));
+        await until(async () => (await lines()).length === 2);
+        for (const line of await lines()) expect(line).toContain("by=alice from=127.0.0.1 ");
+      },
+      { more: auth("") },
+    ),
+  );
+
+  test(
     "access check says which rule decides",
     withSandbox(
       async (sandbox) => {
@@ -292,6 +324,16 @@ describe("commands", () => {
         expect((await sandbox.command("access", "check", "alice", "fly", "a")).stderr).toContain(
           "no action",
         );
+        // "config.yml" could be a repository, and other rules would be asked then.
+        for (const [args, said] of [
+          [["alice", "push"], "push in which repository?"],
+          [["alice", "admin", "team-a/app"], "leave the repository out"],
+          [["alice", "push", "team-a/app", "team-b/app"], "one repository at a time"],
+        ] as const) {
+          const asked = await sandbox.command("access", "check", ...args);
+          expect(asked).toMatchObject({ exitCode: 1, stdout: "" });
+          expect(asked.stderr).toContain(said);
+        }
       },
       { more: auth("") },
     ),

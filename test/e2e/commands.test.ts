@@ -86,6 +86,18 @@ describe("serve", () => {
   );
 
   test(
+    "says nothing besides the log where programs read it",
+    withSandbox(async (sandbox) => {
+      const env = { REGISTRY_LOG_FORMATTER: "json", REGISTRY_LOG_ACCESSLOG_DISABLED: "true" };
+      const server = await sandbox.start({ env });
+      expect(await server.stop()).toBe(0);
+      const lines = (await server.log()).trim().split("\n");
+      expect(lines.length).toBeGreaterThan(1);
+      for (const line of lines) expect(line).toStartWith("{");
+    }),
+  );
+
+  test(
     "SIGTERM and SIGINT end it with 0",
     withSandbox(async (sandbox) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -73,6 +73,6 @@ function notModified(digest: Digest): Reply {
 
 async function deleteBlob(env: Env, call: Call, route: DigestRoute): Promise<Reply> {
   const digest = parseDigest(route.digest);
-  await env.registry.blobs.delete(route.repository, digest, call.caller);
+  await env.registry.blobs.delete(route.repository, digest, call);
   return emptyReply(202, { "Docker-Content-Digest": digest });
 }

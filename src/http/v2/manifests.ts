@@ -133,6 +133,6 @@ export function digestAlgorithm(query: string): DigestAlgorithm {
 
 async function deleteManifest(env: Env, call: Call, route: ManifestRoute): Promise<Reply> {
   const reference = parseKnownReference(route.reference);
-  await env.registry.manifests.delete(route.repository, reference, call.caller);
+  await env.registry.manifests.delete(route.repository, reference, call);
   return emptyReply(202);
 }
