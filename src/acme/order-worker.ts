@@ -57,6 +57,7 @@ async function placed(order: Order): Promise<TlsCertificate> {
   const accountKey = order.accountKey ?? String(await acmeCrypto.createPrivateEcdsaKey());
   if (order.accountKey === null) await told({ kind: "account", key: accountKey });
   const client = new Client({ directoryUrl, accountKey, backoffMin: 1_000, backoffMax: 15_000 });
+  if (order.accountKey !== null && email === "") await findAccount(client);
   const key = await acmeCrypto.createPrivateEcdsaKey();
   const [, csr] = await acmeCrypto.createCsr({ altNames: [...hosts] }, key);
   const certificate = await client.auto({
@@ -73,6 +74,18 @@ async function placed(order: Order): Promise<TlsCertificate> {
     challengeRemoveFn: () => Promise.resolve(),
   });
   return { certificate, key: String(key) };
+}
+
+/**
+ * Else the library sends an account that is there already an update of nothing, where no email is given,
+ * and CAs refuse that.
+ */
+async function findAccount(client: Client): Promise<void> {
+  try {
+    await client.createAccount({ onlyReturnExisting: true });
+  } catch {
+    // There is none, as at another CA, and it will be made; whatever else is wrong will be told then.
+  }
 }
 
 function checkAccountKey(key: string): void {
