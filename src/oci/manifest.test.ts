@@ -321,6 +321,16 @@ describe("what is refused, and why", () => {
     }
   });
 
+  test("brackets by the million are refused without being read, brackets in a text are not", () => {
+    const parse = (json: string) => () => parseManifest(Buffer.from(json), mediaTypes.ociManifest);
+    const begunMs = performance.now();
+    for (const json of ["[".repeat(4_000_000), '{"a":'.repeat(590_000)]) {
+      expect(parse(json)).toThrow("nests deeper");
+    }
+    expect(performance.now() - begunMs).toBeLessThan(200);
+    expect(parse(`{"a":"${'[\\"'.repeat(500_000)}"}`)).not.toThrow("nests deeper");
+  });
+
   test("nesting that no manifest has: an error, however deep, never the end of the process", () => {
     for (const depth of [100, 100_000, 1_000_000]) {
       for (const [open, close] of [

@@ -4,6 +4,7 @@
 // Source: OCI image-spec manifest.md and image-index.md; INV-7 for what counts as a reference.
 import { type Digest, isDigest } from "./digest.ts";
 import { ManifestInvalidError } from "./errors.ts";
+import { nestsTooDeepToParse } from "./json-nesting.ts";
 import { acceptedManifestTypes, isIndexType, isSchema1Type, mediaTypes } from "./media-types.ts";
 
 /** Largest manifest that is accepted, in bytes (distribution-spec: registries SHOULD allow 4 MiB). */
@@ -134,6 +135,9 @@ function mayOmitMediaType(mediaType: string): boolean {
 }
 
 function parseObject(bytes: Uint8Array): Json {
+  if (nestsTooDeepToParse(bytes)) {
+    throw new ManifestInvalidError("the manifest nests deeper than any is read");
+  }
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
