@@ -159,7 +159,7 @@ export async function askToReload(config: Config, asker: Asker): Promise<number>
   } catch (error) {
     if (!(error instanceof OwnerSilentError)) throw error;
     throw new Error(
-      `no server answers for ${rootDirectory}: none runs, or it is starting or stopping`,
+      `no server answers for ${rootDirectory}: none runs, it is starting or stopping, or it was started with another storage.filesystem.rootdirectory (which needs a restart)`,
       { cause: error },
     );
   }

@@ -60,6 +60,23 @@ describe("Reloads", () => {
     ]);
   });
 
+  test("that everything is open from now on is said, once", async () => {
+    const auth = "auth: {htpasswd: {realm: r, path: /p}}";
+    const files = [`${auth}\naccess: []`, auth, "", "", auth];
+    const { reloads } = world([], () => load(files.shift() ?? ""));
+    const warned: (readonly string[])[] = [];
+    for (let n = 0; n < 5; n++) warned.push((await reloads.reload()).warnings);
+    expect(warned).toEqual([
+      [],
+      ["access is gone from the configuration: from now on whoever logs in may do everything"],
+      [
+        "auth is gone from the configuration: from now on everybody may do everything, without a login",
+      ],
+      [],
+      [],
+    ]);
+  });
+
   test("a file that cannot be read is told with its problems and warnings", async () => {
     const { reloads, said } = world([], () => {
       throw new ConfigError("configuration error in c: x", ["x"], { warnings: ["w"] });

@@ -106,7 +106,8 @@ export class Reloads {
       const why = failures.map(({ reason }) => messageOf(reason)).join("; ");
       return { ok: false, isApplied: true, problem: why, warnings };
     }
-    return { ok: true, applied, needsRestart: changedKeys(next, config), warnings };
+    const told = [...warnings, ...openedBy(running, next)];
+    return { ok: true, applied, needsRestart: changedKeys(next, config), warnings: told };
   }
 
   #tell(outcome: ReloadOutcome): void {
@@ -214,6 +215,21 @@ export function checkPasswordFile(running: Config, next: Config): void {
   const problem = htpasswdProblem(path);
   if (problem === null) return;
   throw new Error(`auth.htpasswd.path: nobody could log in by ${path}: ${problem}`);
+}
+
+/** It may be meant, and it is what a file says that is cut off in the middle, or a template without its values. */
+function openedBy(before: Config, next: Config): readonly string[] {
+  if (next.auth.kind === "none") {
+    return before.auth.kind === "none"
+      ? []
+      : [
+          "auth is gone from the configuration: from now on everybody may do everything, without a login",
+        ];
+  }
+  const isOpened = before.access !== null && next.access === null && next.auth.kind === "htpasswd";
+  return isOpened
+    ? ["access is gone from the configuration: from now on whoever logs in may do everything"]
+    : [];
 }
 
 function isOneOf(key: string, sections: readonly string[]): boolean {
