@@ -9,7 +9,6 @@ import {
 } from "@peculiar/x509";
 import type { TlsCertificate } from "../http/index.ts";
 import type { FromOrderWorker, Order, ToOrderWorker } from "./order-messages.ts";
-import { whyUnreachable } from "./unreachable.ts";
 
 declare const self: Worker;
 
@@ -28,11 +27,7 @@ async function run(job: Exclude<ToOrderWorker, { kind: "taken" }>): Promise<void
     const made = job.kind === "order" ? placed(job.order) : standIn(job.hosts);
     tell({ kind: "certificate", certificate: await made });
   } catch (error) {
-    const why = job.kind === "order" ? await whyUnreachable(job.order.directoryUrl) : null;
-    tell({
-      kind: "failed",
-      message: why ?? (error instanceof Error ? error.message : String(error)),
-    });
+    tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   }
 }
 
