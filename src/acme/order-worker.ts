@@ -11,7 +11,6 @@ import {
 import type { TlsCertificate } from "../http/index.ts";
 import { prepareRequests } from "./ca-requests.ts";
 import type { FromOrderWorker, Order, ToOrderWorker } from "./order-messages.ts";
-import { whyUnreachable } from "./unreachable.ts";
 
 declare const self: Worker;
 
@@ -30,11 +29,7 @@ async function run(job: Exclude<ToOrderWorker, { kind: "taken" }>): Promise<void
     const made = job.kind === "order" ? placed(job.order) : standIn(job.hosts);
     tell({ kind: "certificate", certificate: await made });
   } catch (error) {
-    const why = job.kind === "order" ? await whyUnreachable(job.order.directoryUrl) : null;
-    tell({
-      kind: "failed",
-      message: why ?? (error instanceof Error ? error.message : String(error)),
-    });
+    tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   }
 }
 
