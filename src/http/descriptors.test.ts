@@ -37,6 +37,14 @@ test("a flood of connections is noticed before it has used up the reserve", () =
   expect(state.looks).toBe(2);
 });
 
+test("while there are plenty, it is looked for as seldom as a flood could use them up", () => {
+  const { descriptors, state } = descriptorsAt(() => 256, 100_256);
+  for (let n = 0; n < 20_000; n++) expect(descriptors.isScarce()).toBe(false);
+  expect(state.looks).toBe(1);
+  for (let n = 0; n < 20_000; n++) descriptors.isScarce();
+  expect(state.looks).toBe(2);
+});
+
 test("the reserve of many is no share of them", () => {
   expect(descriptorsAt(() => 19_743, 20_000).descriptors.isScarce()).toBe(false);
   expect(descriptorsAt(() => 19_744, 20_000).descriptors.isScarce()).toBe(true);

@@ -5,7 +5,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 
 /** Between two looks, each of which is two calls of the system; */
 const lookEveryMs = 50;
-/** but as many requests as this part of the reserve may all be new connections. */
+/** but as many requests as this part of what is left, or of the reserve, may all be new connections. */
 const lookEveryShare = 4;
 /** For files of uploads and downloads under way, the index, the log. */
 const reserveMax = 256;
@@ -22,7 +22,8 @@ export class Descriptors {
   readonly #parts: DescriptorParts;
   #lookAgainAtMs = Number.NEGATIVE_INFINITY;
   #asked = 0;
-  #isScarce = false;
+  /** Before they are scarce, at the last look. */
+  #left = 0;
 
   constructor(parts: DescriptorParts = systemParts()) {
     this.#parts = parts;
@@ -35,21 +36,22 @@ export class Descriptors {
     const reserve = Math.min(reserveMax, Math.floor(limit / 4));
     const nowMs = now();
     this.#asked += 1;
-    if (nowMs >= this.#lookAgainAtMs || this.#asked * lookEveryShare >= reserve) {
+    const isMany = this.#asked * lookEveryShare >= Math.max(reserve, this.#left);
+    if (isMany || nowMs >= this.#lookAgainAtMs) {
       this.#lookAgainAtMs = nowMs + lookEveryMs;
       this.#asked = 0;
-      this.#isScarce = this.#look(limit, reserve);
+      this.#left = this.#look(limit) - reserve;
     }
-    return this.#isScarce;
+    return this.#left <= 0;
   }
 
-  /** The system gives out the lowest: where that is high, all below are taken. */
-  #look(limit: number, reserve: number): boolean {
+  /** How many are free. The system gives out the lowest: where that is high, all below are taken. */
+  #look(limit: number): number {
     try {
-      return this.#parts.lowestFree() >= limit - reserve;
+      return limit - this.#parts.lowestFree();
     } catch {
       // There is none, which is why this is asked.
-      return true;
+      return 0;
     }
   }
 }
