@@ -5,6 +5,8 @@ import type { Admission } from "../registry/load-line.ts";
 interface Entry {
   announced: number;
   received: number;
+  /** Of `received`, what is not on the disk yet. */
+  waiting: number;
   /** Of `received`, what the last measurement has seen. */
   measured: number;
   isOver: boolean;
@@ -27,17 +29,19 @@ export class Admissions {
     /** So many more are about to come, announced or not. */
     readonly expect: (bytes: number) => void;
   } {
-    const entry: Entry = { announced, received: 0, measured: 0, isOver: false };
+    const entry: Entry = { announced, received: 0, waiting: 0, measured: 0, isOver: false };
     this.#entries.add(entry);
     return {
       expect: (bytes) => {
         entry.announced = Math.max(entry.announced, entry.received + bytes);
       },
-      received: (bytes) => {
+      received: (bytes, waitingBytes) => {
         entry.received += bytes;
+        entry.waiting = waitingBytes;
       },
       end: () => {
         entry.isOver = true;
+        entry.waiting = 0;
         if (entry.received === entry.measured) this.#entries.delete(entry);
       },
     };
@@ -45,7 +49,9 @@ export class Admissions {
 
   /** To be called before a measurement; what it returns, once the measurement is there. */
   mark(): () => void {
-    const seen = [...this.#entries].map((entry) => [entry, entry.received] as const);
+    const seen = [...this.#entries].map(
+      (entry) => [entry, entry.received - entry.waiting] as const,
+    );
     return () => {
       for (const [entry, received] of seen) {
         entry.measured = Math.max(entry.measured, received);

@@ -183,7 +183,7 @@ describe("admitting", () => {
     expect(await world.admits(30)).toBe(false);
     expect(await world.admits(20)).toBe(true);
     // Half of it has come, and is measured now: what is pending is the other half.
-    first.received(15);
+    first.received(15, 0);
     world.usedBytes = 915;
     expect(await world.admits(20)).toBe(true);
     expect(await world.admits(21)).toBe(false);
@@ -197,7 +197,7 @@ describe("admitting", () => {
     const world = new World();
     world.usedBytes = 900;
     const unknown = await world.watch.admit(0);
-    unknown.received(30);
+    unknown.received(30, 0);
     unknown.end();
     // Within the same quarter of a second: no new measurement.
     (await world.watch.admit(20)).end();
@@ -211,12 +211,30 @@ describe("admitting", () => {
     expect(world.measured).toBe(3);
   });
 
+  test("bytes that wait in memory for the next write are seen by no measurement", async () => {
+    const world = new World();
+    world.usedBytes = 900;
+    const gathering = await world.watch.admit(0);
+    await gathering.checkUnannounced(30);
+    gathering.received(30, 30);
+    await world.watch.measure();
+    expect(await world.admits(21)).toBe(false);
+    expect(await world.admits(20)).toBe(true);
+    // Written, and measured.
+    gathering.received(1, 0);
+    world.usedBytes = 931;
+    await world.watch.measure();
+    expect(await world.admits(19)).toBe(true);
+    expect(await world.admits(20)).toBe(false);
+    gathering.end();
+  });
+
   test("an upload that was let in goes on whatever happens", async () => {
     const world = new World();
     const admission = await world.watch.admit(100);
     world.usedBytes = 999;
     expect(await world.admits(0)).toBe(false);
-    admission.received(100);
+    admission.received(100, 0);
     admission.end();
   });
 
@@ -226,7 +244,7 @@ describe("admitting", () => {
     await world.start();
     const admission = await world.watch.admit(0);
     await admission.checkUnannounced(26);
-    admission.received(26);
+    admission.received(26, 0);
     world.usedBytes = 975;
     expect(admission.checkUnannounced(1)).rejects.toThrow(
       "would be filled by this upload, whose size is not known (storage.watermark.refuse)",
@@ -300,7 +318,7 @@ describe("admitting", () => {
     world.failure = new Error("gone");
     for (let n = 0; n < 100; n++) {
       const admission = await world.watch.admit(10);
-      admission.received(10);
+      admission.received(10, 0);
       admission.end();
       world.nowMs += 1_000;
     }

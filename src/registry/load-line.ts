@@ -11,7 +11,8 @@ export interface LoadLine {
 
 /** Bytes that may come in: counted as used from the moment at which they were admitted. */
 export interface Admission {
-  received(bytes: number): void;
+  /** So many more were taken in; `waitingBytes`: of all of them, what no measurement can see on the disk yet. */
+  received(bytes: number, waitingBytes: number): void;
   /**
    * Before bytes are written that nobody announced: none are, of a body in chunks.
    * @throws DiskFullError when these would go so far over the line that they fill the disk

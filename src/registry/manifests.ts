@@ -148,7 +148,7 @@ export class ManifestService implements Manifests {
     const admission = await (this.#parts.loadLine ?? unboundedLoad).admit(bytes);
     try {
       const done = await work();
-      admission.received(bytes);
+      admission.received(bytes, 0);
       return done;
     } finally {
       admission.end();

@@ -279,7 +279,7 @@ export class UploadService implements Uploads {
           session.hasher.update(chunk);
           session.hashedBytes += chunk.byteLength;
           await appended;
-          admission.received(chunk.byteLength);
+          admission.received(chunk.byteLength, writer.waitingBytes);
           await this.#touch(upload, session, caller);
         }
       } finally {

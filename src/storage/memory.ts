@@ -188,6 +188,10 @@ class MemoryUpload implements UploadWriter {
     return this.#file.sizeBytes;
   }
 
+  get waitingBytes(): number {
+    return 0;
+  }
+
   async append(chunk: Uint8Array): Promise<void> {
     this.#checkOpen();
     this.#file.append(chunk);

@@ -199,6 +199,8 @@ for (const driver of drivers) {
           await writer.append(chunk);
           total += size;
           expect(writer.sizeBytes).toBe(total);
+          const storedBytes = (await storage.stat("/u/data"))?.sizeBytes;
+          expect(storedBytes).toBe(total - writer.waitingBytes);
           scratch.fill(0xee);
         }
         await writer.close();

@@ -70,6 +70,9 @@ export class FaultyStorage implements Storage {
       get sizeBytes(): number {
         return writer.sizeBytes;
       },
+      get waitingBytes(): number {
+        return writer.waitingBytes;
+      },
       append: (chunk) => this.#changing(true, () => writer.append(chunk)),
       sync: () => this.#changing(true, () => writer.sync()),
       close: async () => {

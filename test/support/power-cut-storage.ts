@@ -77,6 +77,9 @@ export class PowerCutStorage implements Storage {
       get sizeBytes(): number {
         return writer.sizeBytes;
       },
+      get waitingBytes(): number {
+        return writer.waitingBytes;
+      },
       append: async (chunk) => {
         this.#checkPower();
         this.#unsynced.add(path);

@@ -151,6 +151,10 @@ class TimedWriter implements UploadWriter {
     return this.#inner.sizeBytes;
   }
 
+  get waitingBytes(): number {
+    return this.#inner.waitingBytes;
+  }
+
   async append(chunk: Uint8Array): Promise<void> {
     // Asked beforehand: the chunk's memory may be given back while it waits.
     const { byteLength } = chunk;

@@ -111,6 +111,9 @@ function notedWriter(writer: UploadWriter): UploadWriter {
     get sizeBytes() {
       return writer.sizeBytes;
     },
+    get waitingBytes() {
+      return writer.waitingBytes;
+    },
     append: (chunk) => noted("storage append", () => writer.append(chunk)),
     sync: () => noted("storage sync", () => writer.sync()),
     close: () => writer.close(),

@@ -28,6 +28,8 @@ export interface SmallFileChange {
 export interface UploadWriter {
   /** Bytes written so far, what was there at opening included. */
   readonly sizeBytes: number;
+  /** Of these, what is gathered in memory and not in the file yet. */
+  readonly waitingBytes: number;
   /** Appends all of the chunk. Resolves when it may be reused. Not durable yet. */
   append(chunk: Uint8Array): Promise<void>;
   /** Makes everything appended so far durable. */

@@ -64,6 +64,10 @@ export class UploadFile implements UploadWriter {
     return this.#written + this.#buffered;
   }
 
+  get waitingBytes(): number {
+    return this.#buffered;
+  }
+
   async append(chunk: Uint8Array): Promise<void> {
     this.#checkUsable();
     let from = 0;
