@@ -8,6 +8,14 @@ import { isAbsent, isNoEntry, systemCode } from "./system-error.ts";
 
 /** A collector may take a new directory away again and again; each round is a few system calls. */
 export const roundsMax = 100;
+const roundsInStepMax = 10;
+const restMsMax = 2;
+
+/** Before another round: two that go in step would hinder each other in each of them. */
+export async function fallOutOfStep(round: number): Promise<void> {
+  if (round > roundsInStepMax) await Bun.sleep(Math.random() * restMsMax);
+}
+
 /** Some megabytes at the longest paths. Forgetting them all costs one fsync each, nothing else. */
 const knownDirectoriesMax = 10_000;
 
@@ -55,6 +63,7 @@ export class DurableDirectories {
       } catch (error) {
         if (systemCode(error) === "EEXIST") return;
         if (!isNoEntry(error) || round === roundsMax || directory === "/") throw error;
+        await fallOutOfStep(round);
         await this.make(dirname(directory));
       }
     }

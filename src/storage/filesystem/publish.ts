@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { discardUnsynced } from "./discard-unsynced.ts";
-import { type DurableDirectories, roundsMax } from "./durable-directories.ts";
+import { type DurableDirectories, fallOutOfStep, roundsMax } from "./durable-directories.ts";
 import type { FileSystemCalls } from "./file-system-calls.ts";
 import { isAbsent, isNoEntry, systemCode } from "./system-error.ts";
 import { temporaryPath } from "./temporary-path.ts";
@@ -75,6 +75,7 @@ async function moveOver(
       if (!isNoEntry(error) || round === roundsMax) throw error;
       // Another call has published the same upload meanwhile: its file is what we were to put there.
       if (!isFile(move.from)) return finishEarlier(calls, move);
+      await fallOutOfStep(round);
       await directories.make(dirname(move.to));
     }
   }

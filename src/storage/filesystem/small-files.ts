@@ -3,7 +3,7 @@
 // Removes the temporary file after a failure. Never makes names durable: the caller settles directories.
 import { dirname } from "node:path";
 import { discardUnsynced } from "./discard-unsynced.ts";
-import { type DurableDirectories, roundsMax } from "./durable-directories.ts";
+import { type DurableDirectories, fallOutOfStep, roundsMax } from "./durable-directories.ts";
 import type { FileSystemCalls } from "./file-system-calls.ts";
 import { isNoEntry } from "./system-error.ts";
 import { temporaryPath } from "./temporary-path.ts";
@@ -21,6 +21,7 @@ export async function writeWhole(
       return;
     } catch (error) {
       if (!isNoEntry(error) || round === roundsMax) throw error;
+      await fallOutOfStep(round);
       await directories.make(dirname(file.absolutePath));
     }
   }
