@@ -179,6 +179,8 @@ ${storage}http:
   debug: { addr: "${hosts.debugHost}" }
   prefix: ${prefix}/
   secret: ${httpSecret}
+  # Else nobody who comes anew is let in, once so many have tried wrong passwords.
+  limits: { logins: { failures: 0 } }
 gc: { interval: 1s, grace: 3s, keepdeleted: 2s, untagged: { delete: true, olderthan: 1s } }
 ${section}`;
 }
