@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ConfigError, loadConfig } from "./load.ts";
+import { problemsIn } from "../../test/config/problems.ts";
+import { loadConfig } from "./load.ts";
 import { renderConfig } from "./render.ts";
 
 const minimal = "version: 0.1\nstorage: inmemory\n";
@@ -9,13 +10,7 @@ function load(yaml: string) {
 }
 
 function problemsOf(yaml: string): readonly string[] {
-  try {
-    load(yaml);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  return [];
+  return problemsIn(() => load(yaml));
 }
 
 const htpasswd = "auth: {htpasswd: {realm: r, path: /p}}\n";

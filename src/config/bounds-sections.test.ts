@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { problemsIn } from "../../test/config/problems.ts";
 import { parseRepositoryName, parseTag } from "../oci/index.ts";
 import type { Config } from "./config.ts";
-import { ConfigError, loadConfig } from "./load.ts";
+import { loadConfig } from "./load.ts";
 import { renderConfig } from "./render.ts";
 
 function configOf(yaml: string, env: Record<string, string> = {}): Config {
@@ -10,13 +11,7 @@ function configOf(yaml: string, env: Record<string, string> = {}): Config {
 }
 
 function problemOf(yaml: string): string {
-  try {
-    configOf(yaml);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems.join("\n");
-    throw error;
-  }
-  return "";
+  return problemsIn(() => configOf(yaml)).join("\n");
 }
 
 const head = "storage: inmemory\n";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { problemsIn } from "../../test/config/problems.ts";
 import type { GcConfig } from "./config.ts";
 import { defaults } from "./defaults.ts";
-import { ConfigError, loadConfig } from "./load.ts";
+import { loadConfig } from "./load.ts";
 import { renderConfig } from "./render.ts";
 import { formatDailyWindow, parseDailyWindow } from "./time-window.ts";
 
@@ -12,13 +13,7 @@ function gcOf(section: string, env: Record<string, string> = {}): GcConfig {
 }
 
 function problemOf(section: string): string {
-  try {
-    gcOf(section);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems.join("\n");
-    throw error;
-  }
-  return "";
+  return problemsIn(() => gcOf(section)).join("\n");
 }
 
 describe("gc", () => {

@@ -1,19 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { ConfigError, loadConfig } from "./load.ts";
+import { problemsIn } from "../../test/config/problems.ts";
+import { loadConfig } from "./load.ts";
 import { renderConfig } from "./render.ts";
 
 const load = (tls: string, env: Record<string, string> = {}) => {
   const text = `version: 0.1\nstorage: inmemory\nhttp: {tls: ${tls}}\n`;
   return loadConfig({ path: "config.yml", env, readFile: () => text });
 };
-const problem = (tls: string): string => {
-  try {
-    load(tls);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems.join("\n");
-  }
-  return "";
-};
+const problem = (tls: string): string => problemsIn(() => load(tls)).join("\n");
 
 describe("http.tls.letsencrypt", () => {
   test("cachefile and hosts are enough", () => {

@@ -1,7 +1,8 @@
 // `notifications`: every key, and what is said of those that make no sense.
 import { describe, expect, test } from "bun:test";
+import { problemsIn } from "../../test/config/problems.ts";
 import type { Config } from "./config.ts";
-import { ConfigError, loadConfig } from "./load.ts";
+import { loadConfig } from "./load.ts";
 import { renderConfig } from "./render.ts";
 
 const head = "version: 0.1\nstorage: inmemory\n";
@@ -13,13 +14,7 @@ function load(section: string, env: Record<string, string> = {}) {
 }
 
 function problemOf(section: string): string {
-  try {
-    load(section);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems.join("\n");
-    throw error;
-  }
-  return "";
+  return problemsIn(() => load(section)).join("\n");
 }
 
 const everything = `notifications:

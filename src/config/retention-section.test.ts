@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { problemsIn } from "../../test/config/problems.ts";
 import type { RetentionRuleConfig } from "./config.ts";
-import { ConfigError, loadConfig } from "./load.ts";
+import { loadConfig } from "./load.ts";
 import { formatLongDuration, parseLongDuration } from "./long-duration.ts";
 import { renderConfig } from "./render.ts";
 
@@ -20,13 +21,7 @@ function plain(rules: readonly RetentionRuleConfig[]): unknown {
 }
 
 function problemsOf(section: string): readonly string[] {
-  try {
-    rulesOf(section);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  return [];
+  return problemsIn(() => rulesOf(section));
 }
 
 const whole = `retention:

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { problemsIn } from "../../test/config/problems.ts";
 import { defaults } from "./defaults.ts";
-import { ConfigError, loadConfig } from "./load.ts";
+import { loadConfig } from "./load.ts";
 import { renderConfig } from "./render.ts";
 import { opensslSuites } from "./tls-section.ts";
 
@@ -9,14 +10,7 @@ const load = (tls: string, env: Record<string, string> = {}) => {
   return loadConfig({ path: "config.yml", env, readFile: () => text });
 };
 const tlsOf = (tls: string, env = {}) => load(tls, env).config.http.tls;
-const problem = (tls: string): string => {
-  try {
-    load(tls);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems.join("\n");
-  }
-  return "";
-};
+const problem = (tls: string): string => problemsIn(() => load(tls)).join("\n");
 const pair = "certificate: /c.pem, key: /k.pem";
 
 describe("http.http2 and http.h2c", () => {

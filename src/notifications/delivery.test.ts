@@ -1,8 +1,9 @@
 // One endpoint's loop: order, what is left out, how long it waits, what it says. Time is the test's.
 import { afterEach, describe, expect, test } from "bun:test";
+import type { EndpointConfig } from "../config/index.ts";
 import type { EventIndex, QueuedEvent, RegistryEvent } from "../registry/ports/index.ts";
 import { blobNo, repo } from "../../test/contract/index/world.ts";
-import { Delivery, type EndpointOptions } from "./delivery.ts";
+import { Delivery } from "./delivery.ts";
 
 const event = (n: number, more: Partial<RegistryEvent> = {}): QueuedEvent => ({
   position: n,
@@ -62,7 +63,7 @@ class World implements Disposable {
   });
 
   /** Runs until it has slept so many times. */
-  async run(sleeps: number, more: Partial<EndpointOptions> = {}): Promise<void> {
+  async run(sleeps: number, more: Partial<EndpointConfig> = {}): Promise<void> {
     const enough = Promise.withResolvers<void>();
     const index: EventIndex = {
       setEventEndpoints: () => Promise.resolve(false),

@@ -1,6 +1,7 @@
 // Sends one endpoint its events, in order, one at a time, again and again until it takes them. The queue is
 // in the index, so a restart goes on where it stopped; the last page may be sent twice, with the same ids.
 // Nobody waits for it: an endpoint that is away costs nothing but its own place in the queue.
+import type { EndpointConfig } from "../config/index.ts";
 import type { Digest } from "../oci/index.ts";
 import type {
   EventIndex,
@@ -9,23 +10,6 @@ import type {
   RegistryEvent,
 } from "../registry/ports/index.ts";
 import { envelopeOf, type EventSource, mediaTypeOf } from "./envelope.ts";
-
-export interface EndpointOptions {
-  readonly name: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, readonly string[]>>;
-  readonly timeoutMs: number;
-  readonly threshold: number;
-  readonly backoffMs: number;
-  readonly ignoredMediaTypes: readonly string[];
-  readonly ignoredActions: readonly string[];
-  /** Of those that the classic registry does not know: without being asked for, none is sent. */
-  readonly includedActions: readonly string[];
-  /** Of manifests that are pushed or pulled. */
-  readonly includesReferences: boolean;
-  /** Of the envelope. */
-  readonly mediaType: string;
-}
 
 export interface DeliveryParts {
   readonly index: EventIndex;
@@ -51,7 +35,7 @@ const backoffMsMax = 60_000;
 
 export class Delivery {
   readonly #parts: DeliveryParts;
-  readonly #options: EndpointOptions;
+  readonly #options: EndpointConfig;
   readonly #stopped = new AbortController();
   /** Of the page under way; an index that cannot settle it just now is no reason to send it again. */
   readonly #taken = new Set<string>();
@@ -60,13 +44,13 @@ export class Delivery {
   #failures = 0;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(parts: DeliveryParts, options: EndpointOptions) {
+  constructor(parts: DeliveryParts, options: EndpointConfig) {
     this.#parts = parts;
     this.#options = options;
   }
 
   /** Whether it sends to exactly this endpoint, in exactly this way. */
-  isTo(options: EndpointOptions): boolean {
+  isTo(options: EndpointConfig): boolean {
     return Bun.deepEquals(options, this.#options, true);
   }
 

@@ -1,7 +1,8 @@
 // Tells endpoints what happens. Events of changes are queued by the index, in the change's transaction;
 // pulls, which change nothing, are gathered here and queued now and then, as well as that goes.
+import type { EndpointConfig } from "../config/index.ts";
 import type { EventIndex, RegistryEvent } from "../registry/ports/index.ts";
-import { Delivery, type DeliveryParts, type EndpointOptions } from "./delivery.ts";
+import { Delivery, type DeliveryParts } from "./delivery.ts";
 
 export { referencesIn } from "./references.ts";
 
@@ -26,7 +27,7 @@ const pauseMs = 5;
 export class Notifier {
   readonly #parts: NotifierParts;
   readonly #stopped = new AbortController();
-  #endpoints: readonly EndpointOptions[];
+  #endpoints: readonly EndpointConfig[];
   #deliveries: readonly Delivery[];
   /** Of the events of endpoints that are gone. */
   #forgetting: Promise<void> = Promise.resolve();
@@ -37,7 +38,7 @@ export class Notifier {
   #toldLostAtMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | null = null;
 
-  constructor(parts: NotifierParts, endpoints: readonly EndpointOptions[]) {
+  constructor(parts: NotifierParts, endpoints: readonly EndpointConfig[]) {
     this.#parts = parts;
     this.#endpoints = endpoints;
     this.#deliveries = endpoints.map((endpoint) => this.#deliveryTo(endpoint));
@@ -53,7 +54,7 @@ export class Notifier {
    * Other endpoints. One that stays as it is goes on undisturbed; one of the same name goes on with its
    * place in the queue, and what was on its way is sent again; one that is gone is sent nothing more.
    */
-  async replace(endpoints: readonly EndpointOptions[]): Promise<void> {
+  async replace(endpoints: readonly EndpointConfig[]): Promise<void> {
     // Asked for before the others are known: what was pulled until now is for those of until now.
     const gathered = this.#queuePulls();
     const before = this.#deliveries;
@@ -72,7 +73,7 @@ export class Notifier {
     for (const delivery of made) delivery.start();
   }
 
-  #deliveryTo(endpoint: EndpointOptions): Delivery {
+  #deliveryTo(endpoint: EndpointConfig): Delivery {
     return new Delivery({ ...this.#parts, register: () => this.#setEndpoints() }, endpoint);
   }
 
